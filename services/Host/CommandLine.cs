@@ -1,0 +1,9 @@
+using System.CommandLine;
+
+namespace Nephos.Host;
+
+/// <summary>The command line of the one executable.</summary>
+internal static class CommandLine
+{
+    public static Task<int> RunAsync(string[] args) => new RootCommand("Nephos: a whole cloud in one program.").Parse(args).InvokeAsync();
+}

@@ -1,0 +1,1 @@
+return await Nephos.Host.CommandLine.RunAsync(args);
