@@ -1,0 +1,50 @@
+using Wire = Nephos.Protos.BlockStorage.V1;
+
+namespace Nephos.Client.Volumes;
+
+/// <summary>What a node was told when it opened an attachment: the right to serve one volume under one epoch.</summary>
+public sealed record OpenedVolume
+{
+    public required Guid AttachmentId { get; init; }
+    public required Guid VolumeId { get; init; }
+
+    /// <summary>Requests below this epoch are refused by every replica once it is sealed.</summary>
+    public required long Epoch { get; init; }
+
+    public required long SizeBytes { get; init; }
+    public required bool ReadOnly { get; init; }
+
+    /// <summary>Attachment and token; whoever knows it may use the volume. Never log it.</summary>
+    public required string ExportName { get; init; }
+
+    public required IReadOnlyList<ReplicaEndpoint> Replicas { get; init; }
+
+    /// <summary>Requests per second; 0 is without limit.</summary>
+    public long IopsLimit { get; init; }
+
+    /// <summary>Bytes per second; 0 is without limit.</summary>
+    public long BytesPerSecondLimit { get; init; }
+
+    /// <summary>Takes over the answer of <c>Attachments.OpenAttachment</c>.</summary>
+    /// <exception cref="FormatException">An id is not a UUID.</exception>
+    public static OpenedVolume From(Wire.OpenedAttachment opened) => new()
+    {
+        AttachmentId = Guid.Parse(opened.AttachmentId),
+        VolumeId = Guid.Parse(opened.VolumeId),
+        Epoch = opened.Epoch,
+        SizeBytes = opened.SizeBytes,
+        ReadOnly = opened.ReadOnly,
+        ExportName = opened.ExportName,
+        Replicas = [.. opened.Replicas.Select(replica => new ReplicaEndpoint(replica.DeviceId, replica.Address))],
+        IopsLimit = opened.Qos?.Iops ?? 0,
+        BytesPerSecondLimit = opened.Qos?.BytesPerSecond ?? 0,
+    };
+
+    // The export name stays out of logs and of debuggers' strings.
+    public override string ToString() => $"volume {VolumeId} by attachment {AttachmentId} at epoch {Epoch}";
+}
+
+/// <summary>Where one copy of a volume is.</summary>
+/// <param name="DeviceId">The device of a storage node.</param>
+/// <param name="Address">host:port of its frames; empty for a device of this process.</param>
+public readonly record struct ReplicaEndpoint(string DeviceId, string Address);
