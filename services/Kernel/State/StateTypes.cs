@@ -37,7 +37,7 @@ public readonly record struct StateRangePrecondition(string FromInclusive, strin
 public readonly record struct StatePut(string Key, ReadOnlyMemory<byte> Value, LeaseId Lease = default);
 
 /// <summary>What to write, and under which conditions.</summary>
-/// <remarks>The values are read until the commit completes: do not change them before.</remarks>
+/// <remarks>The store keeps the values it is given: do not change them afterwards.</remarks>
 public sealed record StateCommit
 {
     public IReadOnlyList<StatePrecondition> Preconditions { get; init; } = [];
@@ -49,8 +49,9 @@ public sealed record StateCommit
     public IReadOnlyList<string> Deletes { get; init; } = [];
 
     /// <summary>Checks the bounds that every store keeps.</summary>
+    /// <returns>The bytes of its keys and values.</returns>
     /// <exception cref="ArgumentException">Names the rule that is broken.</exception>
-    public void Validate()
+    public long Validate()
     {
         if (Preconditions.Count + RangePreconditions.Count > StateLimits.MaxOperations)
         {
@@ -94,6 +95,8 @@ public sealed record StateCommit
         {
             throw new ArgumentException($"A commit has at most {StateLimits.MaxCommitBytes} bytes of keys and values, this one {bytes}.");
         }
+
+        return bytes;
     }
 
     private static void RequireFirst(bool first, string key)
@@ -130,4 +133,34 @@ public static class StateLimits
 
     /// <summary>Shortest and longest time to live of a lease.</summary>
     public static readonly TimeSpan MinLease = TimeSpan.FromSeconds(1), MaxLease = TimeSpan.FromDays(1);
+
+    /// <exception cref="ArgumentException">Too many keys for one read, or one that is no key.</exception>
+    public static void CheckKeys(IReadOnlyList<string> keys)
+    {
+        if (keys.Count > MaxOperations)
+        {
+            throw new ArgumentException($"One read has at most {MaxOperations} keys.", nameof(keys));
+        }
+
+        foreach (var key in keys)
+        {
+            StateKeys.Validate(key);
+        }
+    }
+
+    /// <exception cref="ArgumentOutOfRangeException">Not between 1 and <see cref="MaxScanEntries"/>.</exception>
+    public static void CheckScanLimit(int limit)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(limit, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(limit, MaxScanEntries);
+    }
+
+    /// <summary>The time to live of a lease, rounded up to whole seconds.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Shorter than <see cref="MinLease"/> or longer than <see cref="MaxLease"/>.</exception>
+    public static TimeSpan WholeSeconds(TimeSpan timeToLive)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(timeToLive, MinLease);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(timeToLive, MaxLease);
+        return TimeSpan.FromSeconds(Math.Ceiling(timeToLive.TotalSeconds));
+    }
 }

@@ -1,0 +1,9 @@
+using Nephos.State.Local;
+
+namespace Nephos.State;
+
+/// <summary>The embedded store without a disk, for tests: the same committer, watches and leases, gone when disposed.</summary>
+internal sealed class InMemoryStateStore(TimeProvider time, StateHistoryOptions history)
+    : LocalStateStore(new MemoryEngine(), time, history)
+{
+}

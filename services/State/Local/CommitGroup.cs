@@ -1,0 +1,166 @@
+using System.Security.Cryptography;
+using Nephos.Kernel.State;
+
+namespace Nephos.State.Local;
+
+/// <summary>Commits that are decided one after another and written together. Used by the committer thread alone.</summary>
+internal sealed class CommitGroup(ILocalEngine engine, LeaseTable leases, long revision)
+{
+    public EngineBatch Writes { get; } = new() { Revision = revision };
+
+    /// <summary>What watchers are told, one batch per commit that changed something.</summary>
+    public List<StateBatch> Batches { get; } = [];
+
+    /// <exception cref="StateLeaseNotFoundException">A put names a lease that is gone; nothing was changed.</exception>
+    public CommitResult Commit(StateCommit commit)
+    {
+        if (FailedKey(commit) is { } failedKey)
+        {
+            return new CommitResult(Succeeded: false, Writes.Revision, failedKey);
+        }
+
+        foreach (var put in commit.Puts)
+        {
+            if (put.Lease != LeaseId.None && !leases.Exists(put.Lease))
+            {
+                throw new StateLeaseNotFoundException(put.Lease);
+            }
+        }
+
+        Change(commit.Puts, commit.Deletes);
+        return new CommitResult(Succeeded: true, Writes.Revision, FailedKey: null);
+    }
+
+    public LeaseId Grant(TimeSpan timeToLive)
+    {
+        var id = new LeaseId(RandomId());
+        leases.Grant(id, timeToLive);
+        Writes.Leases.Add((id, timeToLive));
+        return id;
+    }
+
+    /// <exception cref="StateLeaseNotFoundException">The lease is gone.</exception>
+    public bool KeepAlive(LeaseId id) => leases.KeepAlive(id) ? true : throw new StateLeaseNotFoundException(id);
+
+    public bool Revoke(LeaseId id)
+    {
+        if (!leases.Exists(id))
+        {
+            return false;
+        }
+
+        Change([], leases.KeysOf(id));
+        leases.Remove(id);
+        Writes.Leases.Add((id, null));
+        return true;
+    }
+
+    public bool RevokeEnded()
+    {
+        foreach (var id in leases.Ended())
+        {
+            Revoke(id);
+        }
+
+        return true;
+    }
+
+    private static long RandomId()
+    {
+        // Not a counter: an id that comes again after a restart could keep alive the lease of another.
+        Span<byte> bytes = stackalloc byte[sizeof(long)];
+        RandomNumberGenerator.Fill(bytes);
+        return Math.Max(1, BitConverter.ToInt64(bytes) & long.MaxValue);
+    }
+
+    private string? FailedKey(StateCommit commit)
+    {
+        foreach (var range in commit.RangePreconditions)
+        {
+            if (range.Revision < Writes.Revision && WrittenAfter(range))
+            {
+                return range.FromInclusive;
+            }
+        }
+
+        foreach (var precondition in commit.Preconditions)
+        {
+            if (RevisionOf(precondition.Key) != precondition.Revision)
+            {
+                return precondition.Key;
+            }
+        }
+
+        return null;
+    }
+
+    private long RevisionOf(string key) =>
+        Writes.Entries.TryGetValue(key, out var pending) ? pending?.Revision ?? 0 : engine.RevisionOf(key);
+
+    private bool WrittenAfter(StateRangePrecondition range)
+    {
+        foreach (var (key, entry) in Writes.Entries)
+        {
+            if (entry is not null && entry.Revision > range.Revision && IsIn(key, range))
+            {
+                return true;
+            }
+        }
+
+        return engine.AnyWrittenAfter(range.Revision, range.FromInclusive, range.ToExclusive, Writes.Entries.ContainsKey);
+    }
+
+    private static bool IsIn(string key, StateRangePrecondition range) =>
+        StateKeys.Comparer.Compare(key, range.FromInclusive) >= 0
+        && (range.ToExclusive.Length == 0 || StateKeys.Comparer.Compare(key, range.ToExclusive) < 0);
+
+    private void Change(IReadOnlyList<StatePut> puts, IReadOnlyList<string> deletes)
+    {
+        var revision = Writes.Revision + 1;
+        var events = new List<StateEvent>(puts.Count + deletes.Count);
+        foreach (var put in puts)
+        {
+            var entry = new StateEntry(put.Key, put.Value, revision, put.Lease);
+            MoveToLease(put.Key, put.Lease);
+            Writes.Entries[put.Key] = entry;
+            events.Add(new StateEvent(put.Key, entry));
+        }
+
+        foreach (var key in deletes)
+        {
+            if (RevisionOf(key) != 0)
+            {
+                MoveToLease(key, LeaseId.None);
+                Writes.Entries[key] = null;
+                events.Add(new StateEvent(key, null));
+            }
+        }
+
+        if (events.Count > 0)
+        {
+            Writes.Revision = revision;
+            Batches.Add(new StateBatch(revision, events));
+        }
+    }
+
+    private void MoveToLease(string key, LeaseId lease)
+    {
+        var before = leases.LeaseOf(key);
+        if (before == lease)
+        {
+            return;
+        }
+
+        if (before != LeaseId.None)
+        {
+            leases.Detach(key);
+            Writes.LeasedKeys.Add((before, key, false));
+        }
+
+        if (lease != LeaseId.None)
+        {
+            leases.Attach(key, lease);
+            Writes.LeasedKeys.Add((lease, key, true));
+        }
+    }
+}

@@ -1,0 +1,28 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Nephos.Kernel.State;
+
+namespace Nephos.State;
+
+public static class StateRegistration
+{
+    /// <summary>Adds the one <see cref="IStateStore"/> of the process; it is opened when first asked for.</summary>
+    /// <exception cref="ValidationException">The options contradict themselves.</exception>
+    public static IServiceCollection AddStateStore(this IServiceCollection services, StateStoreOptions options)
+    {
+        Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
+        Validator.ValidateObject(options.History, new ValidationContext(options.History), validateAllProperties: true);
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(provider => Open(options, provider.GetRequiredService<TimeProvider>()));
+        return services;
+    }
+
+    /// <summary>Opens a store outside of a container; the caller disposes it.</summary>
+    public static IStateStore Open(StateStoreOptions options, TimeProvider time) => options.Engine switch
+    {
+        StateEngine.RocksDb => RocksDbStateStore.Open(options.Path, time, options.History),
+        StateEngine.Memory => new InMemoryStateStore(time, options.History),
+        _ => throw new ArgumentOutOfRangeException(nameof(options), options.Engine, "The engine is not known."),
+    };
+}
