@@ -1,0 +1,70 @@
+using System.CommandLine;
+using System.ComponentModel.DataAnnotations;
+using Nephos.Hosting;
+
+namespace Nephos.Host;
+
+/// <summary><c>nephos serve</c>: runs the chosen roles until it is told to stop.</summary>
+internal static class ServeCommand
+{
+    public static Command Create()
+    {
+        var roles = new Option<string[]>("--roles")
+        {
+            Description = $"Roles to run: all, {string.Join(", ", Roles.All.Select(role => role.Name))}",
+            AllowMultipleArgumentsPerToken = true,
+        };
+        var state = StateOption();
+        var portBase = new Option<int?>("--port-base") { Description = "REST listens here, gRPC one above, S3 920 above (default 8080)" };
+        var listen = new Option<string?>("--listen") { Description = "Address to listen on (default 127.0.0.1; * for all)" };
+        var publicHost = new Option<string?>("--public-host") { Description = "Name or address that clients reach this cloud by" };
+        var node = new Option<string?>("--node") { Description = "Name of this node" };
+        var set = new Option<string[]>("--set")
+        {
+            Description = "Any setting as Section:Name=value, e.g. Compute:Hypervisor=simulated",
+        };
+        var command = new Command("serve", "Run roles of the cloud in this process") { roles, state, portBase, listen, publicHost, node, set };
+        command.SetAction((parse, cancellationToken) => RunAsync(
+            [
+                .. Setting("Nephos:StateDirectory", Path.GetFullPath(parse.GetValue(state)!)),
+                .. Setting("Nephos:PortBase", parse.GetValue(portBase)?.ToString()),
+                .. Setting("Nephos:ListenAddress", parse.GetValue(listen)),
+                .. Setting("Nephos:PublicHost", parse.GetValue(publicHost)),
+                .. Setting("Nephos:NodeName", parse.GetValue(node)),
+                .. (parse.GetValue(roles) ?? []).SelectMany(value => value.Split(','))
+                    .Select((role, index) => KeyValuePair.Create($"Nephos:Roles:{index}", (string?)role)),
+                .. (parse.GetValue(set) ?? []).Select(pair => pair.Split('=', 2))
+                    .Select(pair => KeyValuePair.Create(pair[0], pair.Length == 2 ? pair[1] : null)),
+            ],
+            cancellationToken));
+        return command;
+    }
+
+    public static Option<string> StateOption() => new("--state")
+    {
+        Description = "State directory",
+        DefaultValueFactory = _ => Path.Combine(
+            Environment.GetEnvironmentVariable("XDG_STATE_HOME") is { Length: > 0 } home
+                ? home
+                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local", "state"),
+            "nephos"),
+    };
+
+    private static IEnumerable<KeyValuePair<string, string?>> Setting(string key, string? value) =>
+        value is null ? [] : [KeyValuePair.Create(key, (string?)value)];
+
+    private static async Task<int> RunAsync(KeyValuePair<string, string?>[] settings, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var app = NephosApplication.Build(Roles.All, settings);
+            await app.RunAsync(cancellationToken);
+            return 0;
+        }
+        catch (Exception exception) when (exception is ValidationException or Microsoft.Extensions.Options.OptionsValidationException)
+        {
+            await Console.Error.WriteLineAsync($"nephos serve: the configuration is wrong:{Environment.NewLine}{exception.Message}");
+            return 2;
+        }
+    }
+}

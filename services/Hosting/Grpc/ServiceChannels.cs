@@ -1,0 +1,60 @@
+using System.Collections.Concurrent;
+using Grpc.Core;
+using Grpc.Core.Interceptors;
+using Grpc.Net.Client;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Nephos.Hosting.Grpc;
+
+/// <summary>One channel per address, found by the name of the service. Thread-safe.</summary>
+public sealed class ServiceChannels(NephosOptions options) : IDisposable
+{
+    /// <summary>Bounds a control-plane message; data travels in streams of smaller ones.</summary>
+    public const int MaxMessageBytes = 16 * 1024 * 1024;
+
+    private static readonly FaultClientInterceptor Interceptor = new();
+
+    private readonly ConcurrentDictionary<Uri, GrpcChannel> _channels = new();
+
+    public CallInvoker Invoker(string service)
+    {
+        var address = options.Services.GetValueOrDefault(service) ?? new Uri($"http://{Loopback()}:{options.GrpcPort}");
+        return _channels.GetOrAdd(address, Open).Intercept(Interceptor);
+    }
+
+    public void Dispose()
+    {
+        foreach (var channel in _channels.Values)
+        {
+            channel.Dispose();
+        }
+    }
+
+    private string Loopback() => options.ListenAddress is "0.0.0.0" or "*" or "::" ? "127.0.0.1" : options.ListenAddress;
+
+    private static GrpcChannel Open(Uri address) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
+    {
+        Credentials = address.Scheme == Uri.UriSchemeHttps ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure,
+        MaxReceiveMessageSize = MaxMessageBytes,
+        MaxSendMessageSize = MaxMessageBytes,
+        DisposeHttpClient = true,
+        HttpHandler = new SocketsHttpHandler
+        {
+            EnableMultipleHttp2Connections = true,
+            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
+            KeepAlivePingDelay = TimeSpan.FromSeconds(30),
+            KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+            InitialHttp2StreamWindowSize = 1024 * 1024,
+            ActivityHeadersPropagator = null,
+        },
+    });
+}
+
+public static class ServiceClientExtensions
+{
+    /// <summary>Registers a generated client of a service; <paramref name="service"/> is the role that answers.</summary>
+    public static IServiceCollection AddNephosClient<TClient>(this IServiceCollection services, string service)
+        where TClient : ClientBase<TClient> =>
+        services.AddSingleton(provider =>
+            (TClient)Activator.CreateInstance(typeof(TClient), provider.GetRequiredService<ServiceChannels>().Invoker(service))!);
+}

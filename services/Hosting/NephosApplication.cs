@@ -1,0 +1,137 @@
+using System.ComponentModel.DataAnnotations;
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Nephos.Hosting.Authentication;
+using Nephos.Hosting.Grpc;
+using Nephos.Hosting.Rest;
+using Nephos.Hosting.Telemetry;
+
+namespace Nephos.Hosting;
+
+/// <summary>Composes a process out of roles.</summary>
+public static class NephosApplication
+{
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(15);
+
+    /// <summary>Builds the process; it listens once <c>RunAsync</c> is called on the result.</summary>
+    /// <param name="settings">Configuration that wins over files and environment, e.g. from the command line.</param>
+    /// <exception cref="ValidationException">The options of the process itself are wrong; all problems in one message.</exception>
+    public static WebApplication Build(IReadOnlyList<Role> roles, IEnumerable<KeyValuePair<string, string?>> settings)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.Configuration
+            .AddJsonFile("nephos.json", optional: true)
+            .AddEnvironmentVariables()
+            .AddInMemoryCollection(settings);
+        var options = ReadOptions(builder.Configuration, roles);
+        Directory.CreateDirectory(options.StateDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+
+        builder.Logging.AddConfiguration(builder.Configuration.GetSection("Logging"))
+            .AddSimpleConsole(console =>
+            {
+                console.SingleLine = true;
+                console.UseUtcTimestamp = true;
+                console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+                console.IncludeScopes = true;
+                console.ColorBehavior = Microsoft.Extensions.Logging.Console.LoggerColorBehavior.Disabled;
+            })
+            .AddFilter("Microsoft", LogLevel.Warning)
+            .AddFilter("Grpc", LogLevel.Warning)
+            .AddFilter("System.Net.Http", LogLevel.Warning);
+        builder.Services.Configure<HostOptions>(host =>
+        {
+            host.ShutdownTimeout = StopTimeout;
+            host.ServicesStartConcurrently = true;
+        });
+        AddPlatform(builder, options);
+        var chosen = roles.Where(role => options.HasRole(role.Name)).ToList();
+        chosen.ForEach(role => role.Add(builder));
+
+        var app = builder.Build();
+        app.UseRouting();
+        app.UseMiddleware<RestMiddleware>();
+        app.MapGrpcReflectionService();
+        app.MapGrpcHealthChecksService();
+        app.MapGet("/healthcheck", (RequestDelegate)(http => http.Response.WriteAsync("OK")));
+        app.MapTelemetry();
+        chosen.ForEach(role => role.Map(app));
+        return app;
+    }
+
+    private static NephosOptions ReadOptions(IConfiguration configuration, IReadOnlyList<Role> roles)
+    {
+        var options = new NephosOptions();
+        configuration.GetSection(NephosOptions.Section).Bind(options);
+        var problems = new List<ValidationResult>();
+        Validator.TryValidateObject(options, new ValidationContext(options), problems, validateAllProperties: true);
+        var messages = problems.Select(problem => $"{string.Join(", ", problem.MemberNames)}: {problem.ErrorMessage}")
+            .Concat(options.Roles.Where(name => name != "all" && roles.All(role => role.Name != name))
+                .Select(name => $"Roles: there is no role '{name}'; known are all, {string.Join(", ", roles.Select(role => role.Name))}"))
+            .Concat((options.TlsCertificateFile is null) != (options.TlsKeyFile is null)
+                ? ["TlsCertificateFile and TlsKeyFile: give both or none"]
+                : [])
+            .ToList();
+        return messages.Count == 0 ? options : throw new ValidationException(string.Join(Environment.NewLine, messages));
+    }
+
+    private static void AddPlatform(WebApplicationBuilder builder, NephosOptions options)
+    {
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
+        if (options.TlsCertificateFile is not null)
+        {
+            builder.WebHost.UseKestrelHttpsConfiguration();
+        }
+        var services = builder.Services;
+        services.AddSingleton(options);
+        services.AddSingleton(TimeProvider.System);
+        services.AddRouting();
+        services.AddSingleton<RestDialects>();
+        services.AddSingleton<Authenticator>();
+        services.AddSingleton<ServiceChannels>();
+        services.AddSingleton<ServiceCalls>();
+        services.AddGrpc(grpc =>
+        {
+            grpc.Interceptors.Add<OperationInterceptor>();
+            grpc.MaxReceiveMessageSize = ServiceChannels.MaxMessageBytes;
+            grpc.MaxSendMessageSize = ServiceChannels.MaxMessageBytes;
+        });
+        services.AddSingleton<OperationInterceptor>();
+        services.AddGrpcReflection();
+        services.AddGrpcHealthChecks().AddCheck("process", () => HealthCheckResult.Healthy());
+        services.AddNephosTelemetry(builder.Configuration, options);
+    }
+
+    private static void Listen(KestrelServerOptions kestrel, NephosOptions options)
+    {
+        kestrel.AddServerHeader = false;
+        // Routes that read bodies bound them: JSON by RestCall, object data by the object store's own limits.
+        kestrel.Limits.MaxRequestBodySize = null;
+        kestrel.Limits.MaxRequestHeadersTotalSize = 128 * 1024;
+        kestrel.Limits.MaxRequestHeaderCount = 300;
+        kestrel.Limits.MaxRequestLineSize = 32 * 1024;
+        kestrel.Limits.Http2.InitialConnectionWindowSize = 8 * 1024 * 1024;
+        kestrel.Limits.Http2.InitialStreamWindowSize = 1024 * 1024;
+        kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;
+        var address = options.ListenAddress == "*" ? IPAddress.Any : IPAddress.Parse(options.ListenAddress);
+        kestrel.Listen(address, options.RestPort, listen => listen.Protocols = HttpProtocols.Http1);
+        kestrel.Listen(address, options.GrpcPort, listen => listen.Protocols = HttpProtocols.Http2);
+        kestrel.Listen(address, options.S3Port, listen => listen.Protocols = HttpProtocols.Http1);
+        if (options is { TlsCertificateFile: { } certificate, TlsKeyFile: { } key })
+        {
+            kestrel.Listen(address, options.TlsPort, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1AndHttp2;
+                listen.UseHttps(X509Certificate2.CreateFromPemFile(certificate, key));
+            });
+        }
+    }
+}

@@ -1,0 +1,9 @@
+using Microsoft.AspNetCore.Builder;
+
+namespace Nephos.Hosting;
+
+/// <summary>A part of Nephos that a process can run.</summary>
+/// <param name="Name">As <c>--roles</c> and the Tiltfile spell it.</param>
+/// <param name="Add">Registers the services of the role.</param>
+/// <param name="Map">Maps its gRPC services and REST routes.</param>
+public sealed record Role(string Name, Action<WebApplicationBuilder> Add, Action<WebApplication> Map);
