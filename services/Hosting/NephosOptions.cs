@@ -33,9 +33,8 @@ public sealed class NephosOptions
     [Required(AllowEmptyStrings = false)]
     public string Region { get; set; } = "RegionOne";
 
-    /// <summary>The roles of this process; <c>all</c> means every one.</summary>
-    [MinLength(1)]
-    public string[] Roles { get; set; } = ["all"];
+    /// <summary>The roles of this process; none, or <c>all</c>, means every one.</summary>
+    public string[] Roles { get; set; } = [];
 
     /// <summary>PEM certificate and key; when given, <see cref="TlsPort"/> serves REST and gRPC over TLS.</summary>
     public string? TlsCertificateFile { get; set; }
@@ -56,5 +55,5 @@ public sealed class NephosOptions
 
     public string SecretsDirectory => Path.Combine(StateDirectory, "secrets");
 
-    public bool HasRole(string role) => Roles.Contains("all") || Roles.Contains(role);
+    public bool HasRole(string role) => Roles.Length == 0 || Roles.Contains("all") || Roles.Contains(role);
 }
