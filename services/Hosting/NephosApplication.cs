@@ -7,13 +7,17 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Nephos.Hosting.Authentication;
 using Nephos.Hosting.Grpc;
 using Nephos.Hosting.Rest;
+using Nephos.Hosting.StatusPages;
 using Nephos.Hosting.Telemetry;
+using Nephos.Kernel.Reconciliation;
+using Nephos.State;
 
 namespace Nephos.Hosting;
 
@@ -61,6 +65,7 @@ public static class NephosApplication
         app.UseMiddleware<RestMiddleware>();
         app.MapGrpcReflectionService();
         app.MapGrpcHealthChecksService();
+        app.MapGrpcService<ProcessStatusGrpcService>();
         app.MapGet("/healthcheck", (RequestDelegate)(http => http.Response.WriteAsync("OK")));
         app.MapTelemetry();
         chosen.ForEach(role => role.Map(app));
@@ -108,6 +113,11 @@ public static class NephosApplication
         services.AddGrpcReflection();
         services.AddGrpcHealthChecks().AddCheck("process", () => HealthCheckResult.Healthy());
         services.AddNephosTelemetry(builder.Configuration, options);
+        var state = new StateStoreOptions { Path = Path.Combine(options.StateDirectory, "state") };
+        builder.Configuration.GetSection("State").Bind(state);
+        services.AddStateStore(state);
+        services.TryAddSingleton<ReconcilerRegistry>();
+        services.AddSingleton<ProcessStatusGrpcService>();
     }
 
     private static void Listen(KestrelServerOptions kestrel, NephosOptions options)
