@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Nephos.Hosting.Authentication;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
+using Nephos.Kernel.State;
 using Nephos.Protos.Errors.V1;
 
 namespace Nephos.Hosting.Grpc;
@@ -111,6 +112,8 @@ internal sealed partial class OperationInterceptor(Authenticator authenticator, 
                 return fault.ToRpcException();
             case RpcException:
                 return exception;
+            case StateConflictException or UniqueViolationException:
+                return exception.ToStateFault().ToRpcException();
             case OperationCanceledException when context.CancellationToken.IsCancellationRequested:
                 return new RpcException(new Status(StatusCode.Cancelled, "The call was cancelled."));
             case IOException when context.CancellationToken.IsCancellationRequested:

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Nephos.Hosting.Authentication;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
+using Nephos.Kernel.State;
 using Nephos.Protos.Errors.V1;
 
 namespace Nephos.Hosting.Rest;
@@ -159,6 +160,8 @@ internal sealed partial class RestMiddleware(
                 return fault;
             case RpcException rpc:
                 return rpc.ToFault();
+            case StateConflictException or UniqueViolationException:
+                return exception.ToStateFault();
             case BadHttpRequestException bad:
                 return new FaultException(
                     bad.StatusCode == StatusCodes.Status413PayloadTooLarge ? ErrorReason.TooLarge : ErrorReason.InvalidArgument, bad.Message);

@@ -1,0 +1,13 @@
+using Nephos.Kernel.Errors;
+
+namespace Nephos.Kernel.State;
+
+public static class StateFaults
+{
+    /// <summary>What a caller is told when a service did not give a state exception a more telling fault.</summary>
+    public static FaultException ToStateFault(this Exception exception) => exception switch
+    {
+        UniqueViolationException violation => Faults.AlreadyExists($"A record with {violation.Index}", violation.Value),
+        _ => Faults.Aborted("Too many changes to the same objects at once; read again and retry."),
+    };
+}
