@@ -22,6 +22,7 @@ public abstract partial class Reconciler : BackgroundService
 
     private readonly SemaphoreSlim _oneAtATime = new(1, 1);
     private ReconcilerStatus _status;
+    private ITimer? _timer;
 
     /// <param name="name">What it makes true, led by its service: <c>compute/instances</c>.</param>
     /// <param name="period">From the end of a pass to the start of the next.</param>
@@ -90,6 +91,8 @@ public abstract partial class Reconciler : BackgroundService
             };
             Volatile.Write(ref _status, after);
             ReconcilerMetrics.Record(after);
+            _timer?.Change(_period, Timeout.InfiniteTimeSpan);
+            PassEnded(after);
             return after;
         }
         finally
@@ -100,6 +103,7 @@ public abstract partial class Reconciler : BackgroundService
 
     public override void Dispose()
     {
+        _timer?.Dispose();
         _oneAtATime.Dispose();
         base.Dispose();
     }
@@ -107,17 +111,21 @@ public abstract partial class Reconciler : BackgroundService
     /// <summary>One pass: compare what is wanted with what is, and do a bounded amount of the difference.</summary>
     protected abstract Task<ReconcileResult> ReconcileAsync(CancellationToken cancellationToken);
 
+    /// <summary>Called after each pass, failed or not, when its status is recorded and the next one has its time.</summary>
+    protected virtual void PassEnded(ReconcilerStatus status)
+    {
+    }
+
     protected sealed override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await Task.Yield();
-        using var timer = _time.CreateTimer(_ => Nudge(), null, TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+        _timer = _time.CreateTimer(_ => Nudge(), null, TimeSpan.Zero, Timeout.InfiniteTimeSpan);
         try
         {
             while (true)
             {
                 await _nudges.Reader.ReadAsync(stoppingToken);
                 await RunPassAsync(stoppingToken);
-                timer.Change(_period, Timeout.InfiniteTimeSpan);
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)

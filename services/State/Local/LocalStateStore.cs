@@ -101,6 +101,7 @@ internal class LocalStateStore : IStateStore, IDisposable
 
     private ValueTask<T> Enqueue<T>(Func<CommitGroup, T> decide, long bytes, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         var work = new CommitterWork<T>(decide, bytes);
         lock (_gate)
         {
@@ -136,9 +137,18 @@ internal class LocalStateStore : IStateStore, IDisposable
 
     private void ScheduleExpiry()
     {
-        // Timers count milliseconds and cut the rest off: one more makes sure that the lease has ended when it rings.
-        if (_leases.NextEnd() is { } left)
+        if (_leases.NextEnd() is not { } left)
         {
+            return;
+        }
+
+        if (left == TimeSpan.Zero)
+        {
+            ExpireLeases();
+        }
+        else
+        {
+            // Timers count milliseconds and cut the rest off: one more makes sure that the lease has ended when it rings.
             _expiry.Change(left + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
         }
     }
@@ -201,12 +211,11 @@ internal class LocalStateStore : IStateStore, IDisposable
 
         Volatile.Write(ref _revision, group.Writes.Revision);
         _history.Append(group.Batches);
+        ScheduleExpiry();
         foreach (var work in taken)
         {
             work.Complete();
         }
-
-        ScheduleExpiry();
     }
 
     /// <summary>A write failed: nobody knows what is on the disk, so nothing more is decided until the store is opened again.</summary>
