@@ -100,7 +100,7 @@ public static class NephosApplication
         services.AddSingleton(TimeProvider.System);
         services.AddRouting();
         services.AddSingleton<RestDialects>();
-        services.AddSingleton<Authenticator>();
+        services.AddNephosAuthentication();
         services.AddSingleton<ServiceChannels>();
         services.AddSingleton<ServiceCalls>();
         services.AddGrpc(grpc =>

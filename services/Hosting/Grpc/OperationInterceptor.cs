@@ -93,8 +93,14 @@ internal sealed partial class OperationInterceptor(Authenticator authenticator, 
         var requestId = context.RequestHeaders.GetValue(RequestIdHeader) is { Length: > 0 and <= MaxRequestIdChars } given
             ? given
             : RequestIds.New();
-        context.UserState[OperationKey] = await authenticator.AuthenticateAsync(
+        var operation = await authenticator.AuthenticateAsync(
             token, context.RequestHeaders.GetValue(ServiceTokenHeader), requestId, context.CancellationToken);
+        if (operation is { AccessRules.Count: > 0, IsService: false })
+        {
+            // Access rules speak of REST paths; a service that made the call for the user has checked them.
+            throw Faults.Forbidden("the access rules of the application credential allow no gRPC calls");
+        }
+        context.UserState[OperationKey] = operation;
     }
 
     private static bool IsInfrastructure(string method) =>

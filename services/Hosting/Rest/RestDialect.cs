@@ -10,6 +10,14 @@ public abstract class RestDialect
     /// <summary>The path prefix, such as <c>/compute</c>.</summary>
     public abstract string Prefix { get; }
 
+    /// <summary>The types that the catalog lists this service under; access rules name one of them.</summary>
+    public virtual IReadOnlyList<string> ServiceTypes => Prefix switch
+    {
+        "/volume" => ["volumev3", "block-storage", "volume"],
+        "/object" => ["object-store"],
+        _ => [Prefix.TrimStart('/')],
+    };
+
     /// <summary>Null when the API has no microversions.</summary>
     public virtual MicroversionRange? Microversions => null;
 

@@ -68,6 +68,10 @@ internal sealed partial class RestMiddleware(
         {
             operation = await AuthenticateOptionalAsync(token, http, requestId);
         }
+        if (operation is { AccessRules.Count: > 0, IsService: false } && !IsAllowedByRules(operation, dialect, http.Request.Method, path))
+        {
+            throw Faults.Unauthenticated("The access rules of the application credential do not allow this request.");
+        }
         if (route is null)
         {
             // The router's own endpoint for a known path and another method carries its Allow header.
@@ -78,6 +82,9 @@ internal sealed partial class RestMiddleware(
         http.Features.Set(new RestCallFeature(new RestCall(http, dialect, version, operation, requestId)));
         await next(http);
     }
+
+    private static bool IsAllowedByRules(OperationContext operation, RestDialect dialect, string method, string path) =>
+        operation.AccessRules.Any(rule => dialect.ServiceTypes.Any(type => rule.Allows(type, method, path)));
 
     private async ValueTask<OperationContext?> AuthenticateOptionalAsync(string token, HttpContext http, string requestId)
     {

@@ -36,6 +36,15 @@ public sealed record OperationContext
     /// <summary>The application credential behind the token, or null.</summary>
     public string? ApplicationCredentialId { get; init; }
 
+    /// <summary>How the user proved who they are: password, token, application_credential, ec2credential.</summary>
+    public IReadOnlyList<string> Methods { get; init; } = [];
+
+    /// <summary>The application credential behind the token may not be used to manage credentials.</summary>
+    public bool IsRestricted { get; init; }
+
+    /// <summary>When not empty, only REST calls that one of these allows may be made with the token; checked at the edge.</summary>
+    public IReadOnlyList<AccessRule> AccessRules { get; init; } = [];
+
     public bool IsAdmin => Roles.Contains("admin");
 
     public bool HasRole(string role) => Roles.Contains(role);
