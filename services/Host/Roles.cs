@@ -1,4 +1,5 @@
 using Nephos.Hosting;
+using Nephos.ObjectStorage;
 
 namespace Nephos.Host;
 
@@ -7,5 +8,6 @@ internal static class Roles
 {
     public static readonly Role[] All =
     [
+        new("object", b => b.AddObjectStorage(), a => a.MapObjectStorage()),
     ];
 }
