@@ -1,7 +1,10 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Nephos.Kernel.State;
+using Nephos.State.Etcd;
 
 namespace Nephos.State;
 
@@ -14,15 +17,17 @@ public static class StateRegistration
         Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
         Validator.ValidateObject(options.History, new ValidationContext(options.History), validateAllProperties: true);
         services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton(provider => Open(options, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(provider => Open(
+            options, provider.GetRequiredService<TimeProvider>(), provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance));
         return services;
     }
 
     /// <summary>Opens a store outside of a container; the caller disposes it.</summary>
-    public static IStateStore Open(StateStoreOptions options, TimeProvider time) => options.Engine switch
+    public static IStateStore Open(StateStoreOptions options, TimeProvider time, ILoggerFactory loggers) => options.Engine switch
     {
         StateEngine.RocksDb => RocksDbStateStore.Open(options.Path, time, options.History),
         StateEngine.Memory => new InMemoryStateStore(time, options.History),
+        StateEngine.Etcd => new EtcdStateStore(options, time, loggers.CreateLogger<EtcdStateStore>()),
         _ => throw new ArgumentOutOfRangeException(nameof(options), options.Engine, "The engine is not known."),
     };
 }

@@ -28,6 +28,14 @@ public sealed record StateStoreOptions : IValidatableObject
     /// <summary>Led before every key in etcd.</summary>
     public string EtcdPrefix { get; init; } = "nephos/";
 
+    /// <summary>PEM of the authorities that vouch for the members; empty for those of the system.</summary>
+    public string EtcdCaFile { get; init; } = "";
+
+    /// <summary>PEM of the certificate by which etcd knows us, and of its key; both or neither.</summary>
+    public string EtcdCertificateFile { get; init; } = "";
+
+    public string EtcdKeyFile { get; init; } = "";
+
     public StateHistoryOptions History { get; init; } = new();
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
@@ -40,6 +48,16 @@ public sealed record StateStoreOptions : IValidatableObject
         if (Engine == StateEngine.Etcd && EtcdEndpoints.Count == 0)
         {
             yield return new ValidationResult("The etcd state store needs at least one endpoint.", [nameof(EtcdEndpoints)]);
+        }
+
+        if (EtcdCertificateFile.Length == 0 != (EtcdKeyFile.Length == 0))
+        {
+            yield return new ValidationResult("A certificate for etcd needs its key, and a key its certificate.", [nameof(EtcdKeyFile)]);
+        }
+
+        if (EtcdEndpoints.Select(endpoint => endpoint.Split(':')[0]).Distinct().Count() > 1)
+        {
+            yield return new ValidationResult("The etcd endpoints are all http or all https.", [nameof(EtcdEndpoints)]);
         }
 
         foreach (var endpoint in EtcdEndpoints)

@@ -10,23 +10,26 @@ public static class StateKeys
     /// <summary>Orders strings as their UTF-8 bytes are ordered, which is by code point.</summary>
     public static IComparer<string> Comparer { get; } = Comparer<string>.Create(Compare);
 
+    /// <returns>Its bytes of UTF-8.</returns>
     /// <exception cref="ArgumentException">The key is empty, too long or not valid UTF-16.</exception>
-    public static void Validate(string key)
+    public static int Validate(string key)
     {
         ArgumentException.ThrowIfNullOrEmpty(key);
-        ValidateText(key);
+        return ValidateText(key);
     }
 
     /// <summary>Checks a range; its ends may be empty.</summary>
+    /// <returns>The bytes of UTF-8 of both ends.</returns>
     /// <exception cref="ArgumentException">An end is too long or not valid UTF-16, or the range is backwards.</exception>
-    public static void ValidateRange(string fromInclusive, string toExclusive)
+    public static int ValidateRange(string fromInclusive, string toExclusive)
     {
-        ValidateText(fromInclusive);
-        ValidateText(toExclusive);
+        var bytes = ValidateText(fromInclusive) + ValidateText(toExclusive);
         if (toExclusive.Length > 0 && Compare(fromInclusive, toExclusive) > 0)
         {
             throw new ArgumentException($"The range from '{fromInclusive}' to '{toExclusive}' is backwards.");
         }
+
+        return bytes;
     }
 
     /// <summary>The smallest key after every key with the prefix; "" when there is none.</summary>
@@ -63,7 +66,7 @@ public static class StateKeys
     // Surrogates stand for code points above every other character, but are not the highest UTF-16 units.
     private static int Rank(char unit) => char.IsSurrogate(unit) ? unit + 0x10000 : unit;
 
-    private static void ValidateText(string text)
+    private static int ValidateText(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         int bytes;
@@ -80,5 +83,7 @@ public static class StateKeys
         {
             throw new ArgumentException($"A key of the state store has at most {StateLimits.MaxKeyBytes} bytes, this one {bytes}.");
         }
+
+        return bytes;
     }
 }

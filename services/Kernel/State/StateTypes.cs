@@ -40,6 +40,9 @@ public readonly record struct StatePut(string Key, ReadOnlyMemory<byte> Value, L
 /// <remarks>The store keeps the values it is given: do not change them afterwards.</remarks>
 public sealed record StateCommit
 {
+    // A store may have to name a key twice: to compare it, and to tell which one differed.
+    private const int PreconditionWeight = 2;
+
     public IReadOnlyList<StatePrecondition> Preconditions { get; init; } = [];
 
     public IReadOnlyList<StateRangePrecondition> RangePreconditions { get; init; } = [];
@@ -66,28 +69,24 @@ public sealed record StateCommit
         long bytes = 0;
         foreach (var precondition in Preconditions)
         {
-            StateKeys.Validate(precondition.Key);
-            bytes += precondition.Key.Length;
+            bytes += PreconditionWeight * StateKeys.Validate(precondition.Key);
         }
 
         foreach (var range in RangePreconditions)
         {
-            StateKeys.ValidateRange(range.FromInclusive, range.ToExclusive);
-            bytes += range.FromInclusive.Length + range.ToExclusive.Length;
+            bytes += PreconditionWeight * StateKeys.ValidateRange(range.FromInclusive, range.ToExclusive);
         }
 
         var written = new HashSet<string>(Puts.Count + Deletes.Count, StringComparer.Ordinal);
         foreach (var put in Puts)
         {
-            StateKeys.Validate(put.Key);
-            bytes += put.Key.Length + put.Value.Length;
+            bytes += StateKeys.Validate(put.Key) + put.Value.Length;
             RequireFirst(written.Add(put.Key), put.Key);
         }
 
         foreach (var key in Deletes)
         {
-            StateKeys.Validate(key);
-            bytes += key.Length;
+            bytes += StateKeys.Validate(key);
             RequireFirst(written.Add(key), key);
         }
 
@@ -122,7 +121,7 @@ public static class StateLimits
     /// <summary>Longest key, in bytes of UTF-8.</summary>
     public const int MaxKeyBytes = 2048;
 
-    /// <summary>Most bytes of keys and values of one commit.</summary>
+    /// <summary>Most bytes of keys and values of one commit; preconditions count twice.</summary>
     public const int MaxCommitBytes = 1024 * 1024;
 
     /// <summary>Most preconditions, and most writes, of one commit; most keys of one read.</summary>

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Nephos.Kernel.State;
 using Nephos.State;
@@ -10,7 +11,7 @@ public sealed class InMemoryStateStoreTests : StateStoreConformance
     private readonly FakeTimeProvider _time = new();
 
     protected override Task<IStateStore> OpenAsync(StateHistoryOptions history) =>
-        Task.FromResult(StateRegistration.Open(new StateStoreOptions { Engine = StateEngine.Memory, History = history }, _time));
+        Task.FromResult(StateRegistration.Open(new StateStoreOptions { Engine = StateEngine.Memory, History = history }, _time, NullLoggerFactory.Instance));
 
     protected override void Advance(TimeSpan time) => _time.Advance(time);
 }
@@ -133,5 +134,5 @@ public sealed class RocksDbStateStoreTests : StateStoreConformance
     private string FolderOf(string name) => Path.Combine(_folder.FullName, name);
 
     private IStateStore Open(string path, StateHistoryOptions? history = null) =>
-        StateRegistration.Open(new StateStoreOptions { Path = path, History = history ?? new StateHistoryOptions() }, _time);
+        StateRegistration.Open(new StateStoreOptions { Path = path, History = history ?? new StateHistoryOptions() }, _time, NullLoggerFactory.Instance);
 }

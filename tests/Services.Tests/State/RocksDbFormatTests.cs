@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Nephos.Kernel.State;
 using Nephos.State;
@@ -58,7 +59,7 @@ public sealed class RocksDbFormatTests : IDisposable
         Assert.Throws<InvalidDataException>(() => RocksDbEngine.Entry("a", new byte[15]));
     }
 
-    private IStateStore Open() => StateRegistration.Open(new StateStoreOptions { Path = _folder.FullName }, new FakeTimeProvider());
+    private IStateStore Open() => StateRegistration.Open(new StateStoreOptions { Path = _folder.FullName }, new FakeTimeProvider(), NullLoggerFactory.Instance);
 
     private List<(string Key, string Value)> Dump()
     {

@@ -28,7 +28,7 @@ public abstract partial class StateStoreConformance
         GenKey.HashSet[0, 2],
         (preconditions, ranges, puts, deletes) => new Step(preconditions, ranges, [.. puts], [.. deletes.Except(puts)]));
 
-    [Fact]
+    [StoreFact]
     public async Task Any_sequence_of_commits_does_what_the_model_does() => await GenStep.Array[1, 40].SampleAsync(RunModelAsync, iter: 30, threads: 1);
 
     private async Task RunModelAsync(Step[] steps)

@@ -9,7 +9,7 @@ public abstract partial class StateStoreConformance
     private static readonly Book Emma = new() { Id = "1", Title = "Emma", Shelf = "A", Barcodes = ["11", "12"], Tags = ["novel", "old"] };
     private static readonly Book Dune = new() { Id = "2", Title = "Dune", Shelf = "B", Barcodes = ["21"], Tags = ["novel"] };
 
-    [Fact]
+    [StoreFact]
     public async Task A_record_is_found_by_its_key_and_by_each_index()
     {
         await InsertAsync(Emma, Dune);
@@ -24,7 +24,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal(["2"], Ids(await Store.ListAsync(Books, "2", None)));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Changing_a_record_moves_its_index_entries_and_deleting_it_removes_them()
     {
         await InsertAsync(Emma);
@@ -50,7 +50,7 @@ public abstract partial class StateStoreConformance
         Assert.Empty((await Store.ScanAsync("", "", 10, None)).Entries);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Index_values_that_look_like_separators_stay_apart()
     {
         await InsertAsync(
@@ -63,7 +63,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal(["y"], Ids(await Store.ListByAsync(Books, "shelf", "a%3Ab", None)));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_taken_unique_value_is_named_and_nothing_is_written()
     {
         await InsertAsync(Emma);
@@ -75,7 +75,7 @@ public abstract partial class StateStoreConformance
         Assert.Empty(await Store.ListByAsync(Books, "shelf", "B", None));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Inserting_an_existing_key_is_a_violation_of_the_key()
     {
         await InsertAsync(Emma);
@@ -85,7 +85,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal((UniqueViolationException.KeyIndex, "1"), (violation.Index, violation.Value));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Two_records_of_one_transaction_cannot_share_a_unique_value()
     {
         var violation = await Assert.ThrowsAsync<UniqueViolationException>(() => InsertAsync(Emma, Dune with { Barcodes = ["12"] }));
@@ -93,7 +93,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal(("barcode", "12"), (violation.Index, violation.Value));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_unique_value_can_change_hands_in_one_transaction()
     {
         await InsertAsync(Emma, Dune);
@@ -118,7 +118,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal("2", (await Store.FindAsync(Books, "barcode", "11", None))!.Id);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_transaction_sees_what_it_wrote()
     {
         await InsertAsync(Emma, Dune);
@@ -145,7 +145,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal(["1", "3"], Ids(await Store.ListAsync(Books, "", None)));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_deleted_record_can_be_inserted_again_in_one_transaction()
     {
         await InsertAsync(Emma);
@@ -163,7 +163,7 @@ public abstract partial class StateStoreConformance
         Assert.Null(await Store.FindAsync(Books, "title", "Emma", None));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_transaction_runs_again_when_a_record_it_read_has_changed()
     {
         await Store.TransactAsync(tx => Task.Run(() => tx.Insert(Counters, new Counter("c", 1))), None);
@@ -187,7 +187,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal(5, (await Store.GetAsync(Counters, "copy", None))!.Used);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_transaction_runs_again_when_a_record_it_missed_has_appeared()
     {
         var runs = 0;
@@ -213,7 +213,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal(["1"], Ids(await Store.ListAsync(Books, "", None)));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Deleting_a_parent_found_empty_loses_against_a_child_added_meanwhile()
     {
         await SetCounterAsync("shelf A", 0);
@@ -242,7 +242,7 @@ public abstract partial class StateStoreConformance
         Assert.NotNull(await Store.GetAsync(Counters, "shelf A", None));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_listed_record_is_not_overwritten_when_it_has_changed_meanwhile()
     {
         await InsertAsync(Emma);
@@ -267,7 +267,7 @@ public abstract partial class StateStoreConformance
         Assert.Empty(after.Tags);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_transaction_that_always_loses_gives_up()
     {
         var runs = 0;
@@ -286,7 +286,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal(runs, (await Store.GetAsync(Counters, "c", None))!.Used);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Of_many_who_want_the_last_units_of_a_quota_just_as_many_get_one()
     {
         const int Quota = 5, Callers = 24;
@@ -311,7 +311,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal(Quota, (await Store.GetAsync(Counters, "quota", None))!.Used);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Pages_continue_after_the_last_key_even_when_that_was_deleted()
     {
         await InsertAsync([.. Enumerable.Range(0, 5).Select(i => new Book { Id = $"p/{i}" }), new Book { Id = "q" }]);
@@ -329,7 +329,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal(3, (await Store.ListPageAsync(Books, "p/", "a", 3, None)).Items.Count);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_record_and_its_index_entries_vanish_with_their_lease()
     {
         var lease = await Store.GrantLeaseAsync(TimeSpan.FromMinutes(1), None);
@@ -341,7 +341,7 @@ public abstract partial class StateStoreConformance
         Assert.Empty((await Store.ScanAsync("", "", 10, None)).Entries);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task An_index_that_was_not_declared_is_refused()
     {
         await Assert.ThrowsAsync<ArgumentException>(async () => await Store.FindAsync(Books, "shelf", "A", None));

@@ -6,7 +6,7 @@ namespace Nephos.Services.Tests.State;
 
 public abstract partial class StateStoreConformance
 {
-    [Fact]
+    [StoreFact]
     public async Task A_watch_tells_every_change_of_its_prefix_once_and_in_order()
     {
         var start = await PutAsync("other", "0");
@@ -20,7 +20,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal([("w/1", "3"), ("w/2", null)], Told(batches[1]));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_watch_waits_for_what_comes()
     {
         var start = await Store.GetRevisionAsync(None);
@@ -33,7 +33,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal([("w/1", "1"), ("w/1", "2")], (await told).SelectMany(Told));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_watch_of_a_quiet_prefix_learns_how_far_the_store_is()
     {
         var start = await Store.GetRevisionAsync(None);
@@ -47,7 +47,7 @@ public abstract partial class StateStoreConformance
         }
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_watch_can_be_cancelled()
     {
         using var stop = new CancellationTokenSource();
@@ -68,7 +68,7 @@ public abstract partial class StateStoreConformance
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => watch);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_revision_that_history_has_dropped_is_named_as_compacted()
     {
         await using var store = await OpenAsync(new StateHistoryOptions { MaxBatches = 16 });
@@ -88,7 +88,7 @@ public abstract partial class StateStoreConformance
         Assert.Equal(16, kept.Count);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Keys_vanish_in_one_revision_when_their_lease_ends()
     {
         var lease = await Store.GrantLeaseAsync(TimeSpan.FromSeconds(1), None);
@@ -106,7 +106,7 @@ public abstract partial class StateStoreConformance
         Assert.Null(await Store.GetAsync("l/3", None));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_revoked_lease_takes_its_keys_along_and_spares_those_taken_off_it()
     {
         var lease = await Store.GrantLeaseAsync(TimeSpan.FromMinutes(1), None);
@@ -123,9 +123,10 @@ public abstract partial class StateStoreConformance
 
         Assert.Equal(["l/2", "l/3", "l/4"], (await Store.ScanAsync("l/", "l0", 10, None)).Entries.Select(entry => entry.Key));
         Assert.NotEqual(lease, other);
+        await Store.RevokeLeaseAsync(other, None);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_commit_with_an_unknown_lease_writes_nothing()
     {
         await Assert.ThrowsAsync<StateLeaseNotFoundException>(

@@ -30,7 +30,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
     /// <summary>Lets time pass for leases; a store that runs on the real clock does nothing.</summary>
     protected abstract void Advance(TimeSpan time);
 
-    [Fact]
+    [StoreFact]
     public async Task A_put_is_read_back_with_the_revision_of_its_commit()
     {
         var result = await PutAsync("a/1", "one");
@@ -44,7 +44,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.Null(await Store.GetAsync("a/2", None));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Every_commit_that_changes_something_gets_the_next_revision()
     {
         var first = await PutAsync("a", "1");
@@ -55,7 +55,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.Equal(second.Revision + 1, deleted.Revision);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_commit_that_changes_nothing_succeeds_at_the_current_revision()
     {
         var put = await PutAsync("a", "1");
@@ -67,7 +67,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.Equal(new CommitResult(true, put.Revision, null), empty);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_precondition_that_fails_is_named_and_nothing_is_written()
     {
         var put = await PutAsync("a", "1");
@@ -88,7 +88,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.Equal(put.Revision, await Store.GetRevisionAsync(None));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Absence_is_a_precondition()
     {
         var commit = new StateCommit { Preconditions = [new("a", 0)], Puts = [Put("a", "1")] };
@@ -103,7 +103,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.True(third.Succeeded);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_range_precondition_fails_when_a_key_of_the_range_was_put_since()
     {
         await PutAsync("r/1", "old");
@@ -128,7 +128,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.Equal("r/", afterPut.FailedKey);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_range_precondition_without_an_end_reaches_to_the_last_key()
     {
         var read = (await PutAsync("a", "1")).Revision;
@@ -140,7 +140,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.Equal("b", result.FailedKey);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Scans_follow_the_order_of_utf8_bytes()
     {
         // In UTF-16 the surrogates of the last one sort before U+FF5E.
@@ -161,7 +161,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.Equal(await Store.GetRevisionAsync(None), scan.Revision);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_scan_stops_at_its_limit_and_says_whether_there_is_more()
     {
         await Store.CommitAsync(new StateCommit { Puts = [Put("a", "1"), Put("b", "2"), Put("c", "3")] }, None);
@@ -177,7 +177,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.Empty(none.Entries);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Many_keys_are_read_in_the_order_asked_without_those_absent()
     {
         var revision = (await Store.CommitAsync(new StateCommit { Puts = [Put("a", "1"), Put("b", "2"), Put("c", "3")] }, None)).Revision;
@@ -191,7 +191,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.Empty(nothing.Entries);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_large_commit_is_read_back()
     {
         var puts = Enumerable.Range(0, StateLimits.MaxOperations).Select(i => Put($"n/{i:d5}", new string('x', 500))).ToList();
@@ -206,7 +206,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.All(scan.Entries, entry => Assert.Equal(result.Revision, entry.Revision));
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Input_out_of_bounds_is_refused()
     {
         var tooMany = Enumerable.Range(0, StateLimits.MaxOperations + 1).Select(i => $"{i}").ToList();
@@ -236,7 +236,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.Empty((await Store.ScanAsync("", "", 10, None)).Entries);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task Of_many_writers_with_one_precondition_one_wins()
     {
         var start = await PutAsync("counter", "0");
@@ -248,7 +248,7 @@ public abstract partial class StateStoreConformance : IAsyncLifetime
         Assert.Single((await Store.ScanAsync("winner/", "winner0", 10, None)).Entries);
     }
 
-    [Fact]
+    [StoreFact]
     public async Task A_commit_cancelled_before_it_began_is_not_made()
     {
         using var cancelled = new CancellationTokenSource();

@@ -22,7 +22,7 @@ public sealed class TableCacheTests : IAsyncLifetime
     public TableCacheTests()
     {
         var history = new StateHistoryOptions { MaxBatches = HistoryBatches };
-        _store = StateRegistration.Open(new StateStoreOptions { Engine = StateEngine.Memory, History = history }, _time);
+        _store = StateRegistration.Open(new StateStoreOptions { Engine = StateEngine.Memory, History = history }, _time, NullLoggerFactory.Instance);
         _cache = NewCache(_store);
     }
 
