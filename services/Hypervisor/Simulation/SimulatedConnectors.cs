@@ -1,0 +1,38 @@
+using System.Collections.Concurrent;
+using Nephos.Hypervisor.Instances;
+
+namespace Nephos.Hypervisor.Simulation;
+
+/// <summary>Volume heads that are only names.</summary>
+internal sealed class SimulatedVolumeConnector : IVolumeConnector
+{
+    private readonly ConcurrentDictionary<Guid, ConcurrentDictionary<Guid, VolumeEndpoint>> _open = new();
+
+    public Task<VolumeEndpoint> OpenAsync(Guid instanceId, VolumeSpec volume, CancellationToken cancellationToken) => Task.FromResult(
+        _open.GetOrAdd(instanceId, _ => new()).GetOrAdd(
+            volume.AttachmentId, id => new VolumeEndpoint(volume, $"simulated/{id}", id.ToString())));
+
+    public Task CloseAsync(Guid instanceId, Guid attachmentId, CancellationToken cancellationToken)
+    {
+        if (_open.TryGetValue(instanceId, out var open) && open.TryRemove(attachmentId, out _) && open.IsEmpty)
+        {
+            _open.TryRemove(instanceId, out _);
+        }
+        return Task.CompletedTask;
+    }
+
+    public IReadOnlyCollection<Guid> OpenFor(Guid instanceId) => _open.TryGetValue(instanceId, out var open) ? [.. open.Keys] : [];
+}
+
+/// <summary>Ports that are always wired.</summary>
+internal sealed class SimulatedPortConnector : IPortConnector
+{
+    public NetworkKind Kind => NetworkKind.Simulated;
+
+    public string Reason => "the simulated hypervisor was asked for";
+
+    public string? NetworkNamespace => null;
+
+    public Task<PortEndpoint> ConnectAsync(PortSpec port, CancellationToken cancellationToken) =>
+        Task.FromResult(new PortEndpoint(port, TapName: null));
+}
