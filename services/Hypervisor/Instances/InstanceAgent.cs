@@ -14,7 +14,8 @@ internal sealed partial class InstanceAgent : IAsyncDisposable
     private readonly ConcurrentDictionary<Guid, InstanceActor> _actors = new();
     private readonly ConcurrentDictionary<Guid, InstanceStatus> _dirty = new();
     private readonly Channel<bool> _dirtySignal = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly Dictionary<Guid, DateTimeOffset> _strangers = [];
+    /// <summary>Since when nobody wants them, by the monotonic clock.</summary>
+    private readonly Dictionary<Guid, long> _strangers = [];
     /// <summary>Strangers that are being removed by our own decision: any spec of the control plane takes them back.</summary>
     private readonly HashSet<Guid> _removing = [];
     private readonly Lock _lock = new();
@@ -68,7 +69,7 @@ internal sealed partial class InstanceAgent : IAsyncDisposable
                 // Somebody's machine without a spec: left alone until a complete snapshot has not named it for a while.
                 lock (_lock)
                 {
-                    _strangers.TryAdd(id, _context.Time.GetUtcNow());
+                    _strangers.TryAdd(id, _context.Time.GetTimestamp());
                 }
             }
         }
@@ -116,7 +117,7 @@ internal sealed partial class InstanceAgent : IAsyncDisposable
             Interlocked.Exchange(ref _appliedRevision, revision);
             foreach (var id in _actors.Keys.Where(id => !named.Contains(id)))
             {
-                _strangers.TryAdd(id, _context.Time.GetUtcNow());
+                _strangers.TryAdd(id, _context.Time.GetTimestamp());
             }
         }
     }
@@ -135,7 +136,7 @@ internal sealed partial class InstanceAgent : IAsyncDisposable
             {
                 lock (_lock)
                 {
-                    _strangers.TryAdd(instanceId, _context.Time.GetUtcNow());
+                    _strangers.TryAdd(instanceId, _context.Time.GetTimestamp());
                 }
             }
         }
@@ -144,13 +145,13 @@ internal sealed partial class InstanceAgent : IAsyncDisposable
     /// <summary>Removes what no snapshot names, some at a time. Call on a period, while a complete snapshot is in force.</summary>
     public async Task SweepAsync(CancellationToken cancellationToken)
     {
-        KeyValuePair<Guid, DateTimeOffset>[] due;
+        Guid[] due;
         lock (_lock)
         {
-            var old = _context.Time.GetUtcNow() - _context.Options.StrangerGrace;
-            due = [.. _strangers.Where(stranger => stranger.Value <= old).Take(RemovalsPerSweepMax)];
+            due = [.. _strangers.Where(stranger => _context.Time.GetElapsedTime(stranger.Value) >= _context.Options.StrangerGrace)
+                .Select(stranger => stranger.Key).Take(RemovalsPerSweepMax)];
         }
-        foreach (var (id, _) in due)
+        foreach (var id in due)
         {
             cancellationToken.ThrowIfCancellationRequested();
             LogStranger(_logger, id);
