@@ -1,0 +1,234 @@
+namespace Nephos.LocalStorage.Block;
+
+/// <summary>Making, freezing and deleting. Each operation is durable when it returns; repeating one that was done changes nothing.</summary>
+public sealed partial class BlockStore
+{
+    public BlockVolume? FindVolume(Guid id)
+    {
+        lock (_structure) return _volumes.GetValueOrDefault(id);
+    }
+
+    /// <exception cref="BlockStoreException"><c>NotFound</c>.</exception>
+    public BlockVolume GetVolume(Guid id) =>
+        FindVolume(id) ?? throw new BlockStoreException(BlockStoreError.NotFound, $"Device {DeviceId} has no volume {id}.");
+
+    public IReadOnlyList<Guid> VolumeIds
+    {
+        get { lock (_structure) return [.. _volumes.Keys]; }
+    }
+
+    public IReadOnlyList<Guid> SnapshotIds
+    {
+        get { lock (_structure) return [.. _meta.Snapshots.Keys]; }
+    }
+
+    public VolumeInfo Describe(BlockVolume volume)
+    {
+        lock (_structure)
+        {
+            var layers = 0;
+            for (var layer = volume.Top; layer is not null; layer = layer.Parent) layers++;
+            return new VolumeInfo(volume.Id, volume.SizeBytes, volume.SealedEpoch, volume.LastSequence, layers, AllocatedBytes(volume.Top));
+        }
+    }
+
+    private static long AllocatedBytes(Layer layer)
+    {
+        var bytes = layer.JournalCount * BlockGeometry.BlockBytes;
+        foreach (var path in Directory.Exists(layer.DirectoryPath) ? Directory.GetFiles(layer.DirectoryPath, "*.sums") : [])
+        {
+            var number = int.Parse(Path.GetFileNameWithoutExtension(path), System.Globalization.NumberStyles.HexNumber);
+            var group = layer.Group(number);
+            for (var index = 0; index < BlockGeometry.GroupExtents; index++)
+            {
+                var extent = group.Get(index);
+                if (ReferenceEquals(extent, LayerExtent.Empty)) continue;
+                foreach (var word in extent.Words)
+                    if (BlockWord.HasData(word) && BlockWord.Place(word) == 0) bytes += BlockGeometry.BlockBytes;
+            }
+        }
+        return bytes;
+    }
+
+    /// <summary>Makes a volume: empty, or over the layers of a snapshot.</summary>
+    /// <exception cref="BlockStoreException"><c>NotFound</c> for the snapshot, <c>InvalidArgument</c> for the size, <c>Conflict</c> when the id is in
+    /// use with another size.</exception>
+    public BlockVolume CreateVolume(Guid id, long sizeBytes, Guid? snapshotId)
+    {
+        CheckSize(sizeBytes);
+        lock (_structure)
+        {
+            if (_volumes.TryGetValue(id, out var existing))
+            {
+                return existing.SizeBytes >= sizeBytes
+                    ? existing
+                    : throw new BlockStoreException(BlockStoreError.Conflict, $"Volume {id} exists with {existing.SizeBytes} bytes.");
+            }
+            uint? parent = null;
+            if (snapshotId is { } wanted)
+            {
+                var snapshot = FindSnapshot(wanted);
+                if (snapshot.SizeBytes > sizeBytes)
+                {
+                    throw new BlockStoreException(
+                        BlockStoreError.InvalidArgument, $"A volume of {sizeBytes} bytes is smaller than snapshot {wanted} of {snapshot.SizeBytes} bytes.");
+                }
+                parent = snapshot.Layer;
+            }
+            var handle = _meta.NextHandle;
+            Append(new VolumeCreated(id, handle, sizeBytes, handle + 1, parent));
+            var top = MakeLayer(handle + 1, parent is { } p ? _layers[p] : null);
+            _layers[top.Handle] = top;
+            var volume = new BlockVolume(this, id, handle, top, sizeBytes, sealedEpoch: 0, lastSequence: 0);
+            AddVolume(volume);
+            return volume;
+        }
+    }
+
+    private static void CheckSize(long sizeBytes)
+    {
+        if (sizeBytes <= 0 || sizeBytes > BlockGeometry.VolumeBytesMax || sizeBytes % BlockGeometry.BlockBytes != 0)
+        {
+            throw new BlockStoreException(
+                BlockStoreError.InvalidArgument,
+                $"A size of {sizeBytes} bytes is not between 4096 and {BlockGeometry.VolumeBytesMax}, or not a multiple of 4096.");
+        }
+    }
+
+    private MetaSnapshot FindSnapshot(Guid id) =>
+        _meta.Snapshots.GetValueOrDefault(id)
+        ?? throw new BlockStoreException(BlockStoreError.NotFound, $"Device {DeviceId} has no snapshot {id}.");
+
+    /// <summary>Deletes a volume. Its requests are answered with <c>NotFound</c> from then on.</summary>
+    public void DeleteVolume(Guid id)
+    {
+        lock (_structure)
+        {
+            if (!_volumes.TryGetValue(id, out var volume)) return;
+            Append(new VolumeDeleted(volume.Handle));
+            lock (_journal.Gate) volume.Deleted = true;
+            _volumes.Remove(id);
+            _volumesByHandle.Remove(volume.Handle);
+        }
+        WakeBackground();
+    }
+
+    /// <summary>Grows a volume. A size below the present one is refused.</summary>
+    public void ResizeVolume(Guid id, long sizeBytes)
+    {
+        CheckSize(sizeBytes);
+        lock (_structure)
+        {
+            var volume = GetVolume(id);
+            if (sizeBytes == volume.SizeBytes) return;
+            if (sizeBytes < volume.SizeBytes)
+            {
+                throw new BlockStoreException(
+                    BlockStoreError.InvalidArgument, $"Volume {id} has {volume.SizeBytes} bytes and can not shrink to {sizeBytes}.");
+            }
+            Append(new VolumeResized(volume.Handle, sizeBytes));
+            volume.SizeBytes = sizeBytes;
+        }
+    }
+
+    /// <summary>Freezes what the volume holds now under an id. Every write that was acknowledged before the call is in it, none that begins after.</summary>
+    public void CreateSnapshot(Guid volumeId, Guid snapshotId)
+    {
+        lock (_structure)
+        {
+            if (_meta.Snapshots.ContainsKey(snapshotId)) return;
+            var volume = GetVolume(volumeId);
+            var newLayer = _meta.NextHandle;
+            // Recorded first: a crash between here and the switch leaves a snapshot that was never acknowledged, of just this moment.
+            Append(new SnapshotCreated(snapshotId, volume.Handle, newLayer));
+            var top = MakeLayer(newLayer, volume.Top);
+            _layers[newLayer] = top;
+            lock (_journal.Gate) volume.Top = top;
+        }
+        if (!_journal.Sync()) throw new BlockStoreException(BlockStoreError.Failed, $"Device {DeviceId} failed.", _journal.Failure);
+    }
+
+    public void DeleteSnapshot(Guid snapshotId)
+    {
+        lock (_structure)
+        {
+            if (!_meta.Snapshots.ContainsKey(snapshotId)) return;
+            Append(new SnapshotDeleted(snapshotId));
+        }
+        WakeBackground();
+    }
+
+    /// <summary>Puts the content of a snapshot back: a new empty layer over it. The size of the volume stays.</summary>
+    public void Rollback(Guid volumeId, Guid snapshotId)
+    {
+        lock (_structure)
+        {
+            var volume = GetVolume(volumeId);
+            var snapshot = FindSnapshot(snapshotId);
+            if (snapshot.VolumeId != volumeId)
+            {
+                throw new BlockStoreException(
+                    BlockStoreError.InvalidArgument, $"Snapshot {snapshotId} is of volume {snapshot.VolumeId}, not of {volumeId}.");
+            }
+            var newLayer = _meta.NextHandle;
+            Append(new VolumeRolledBack(volume.Handle, snapshotId, newLayer));
+            var top = MakeLayer(newLayer, _layers[snapshot.Layer]);
+            _layers[newLayer] = top;
+            lock (_journal.Gate) volume.Top = top;
+        }
+        WakeBackground();
+    }
+
+    /// <summary>Reads whole blocks of a snapshot.</summary>
+    public BlockStatus ReadSnapshot(Guid snapshotId, long offset, Span<byte> buffer)
+    {
+        Layer layer;
+        lock (_structure)
+        {
+            var snapshot = FindSnapshot(snapshotId);
+            if (!InRange(offset, buffer.Length, snapshot.SizeBytes)) return BlockStatus.OutOfRange;
+            layer = _layers[snapshot.Layer];
+        }
+        return ReadLayers(layer, offset, buffer);
+    }
+
+    public BlockStatus GetSnapshotRanges(Guid snapshotId, long offset, long length, Span<LayerRange> ranges, out int count)
+    {
+        count = 0;
+        Layer layer;
+        lock (_structure)
+        {
+            var snapshot = FindSnapshot(snapshotId);
+            if (!InRange(offset, length, snapshot.SizeBytes)) return BlockStatus.OutOfRange;
+            layer = _layers[snapshot.Layer];
+        }
+        return GetRanges(layer, offset, length, ranges, out count);
+    }
+
+    /// <exception cref="BlockStoreException"><c>NotFound</c>.</exception>
+    public long SnapshotSizeBytes(Guid snapshotId)
+    {
+        lock (_structure) return FindSnapshot(snapshotId).SizeBytes;
+    }
+
+    internal BlockStatus Seal(BlockVolume volume, long epoch)
+    {
+        lock (_structure)
+        {
+            if (volume.Deleted) return BlockStatus.NotFound;
+            if (epoch < volume.SealedEpoch) return BlockStatus.Fenced;
+            if (epoch == volume.SealedEpoch) return BlockStatus.Ok;
+            try
+            {
+                Append(new VolumeSealed(volume.Handle, epoch, volume.LastSequence));
+            }
+            catch (BlockStoreException e)
+            {
+                return e.Error == BlockStoreError.NoSpace ? BlockStatus.NoSpace : BlockStatus.Failed;
+            }
+            // Writes look at the epoch under the gate: when it is left, none of an older epoch is on its way.
+            lock (_journal.Gate) volume.SealedEpoch = epoch;
+            return BlockStatus.Ok;
+        }
+    }
+}
