@@ -12,10 +12,28 @@ public sealed class EtcdProcess : IAsyncLifetime
     private static readonly HttpClient Http = new();
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("nephos-etcd-");
+    private readonly string _metrics = $"http://127.0.0.1:{FreePort()}";
+    private readonly IReadOnlyList<string> _tls;
     private Process? _process;
     private int _prefixes;
 
-    public string Endpoint { get; } = $"http://127.0.0.1:{FreePort()}";
+    public EtcdProcess()
+    {
+        Endpoint = $"http://127.0.0.1:{FreePort()}";
+        _tls = [];
+    }
+
+    internal EtcdProcess(EtcdCertificates certificates)
+    {
+        Endpoint = $"https://127.0.0.1:{FreePort()}";
+        _tls =
+        [
+            "--cert-file", certificates.ServerFile, "--key-file", certificates.ServerKeyFile,
+            "--trusted-ca-file", certificates.CaFile, "--client-cert-auth",
+        ];
+    }
+
+    public string Endpoint { get; }
 
     /// <summary>Keys of one test.</summary>
     public string NewPrefix() => $"test-{Interlocked.Increment(ref _prefixes)}/";
@@ -53,21 +71,18 @@ public sealed class EtcdProcess : IAsyncLifetime
     private async Task StartAsync(string program, int maxOperations)
     {
         var peer = $"http://127.0.0.1:{FreePort()}";
-        var start = new ProcessStartInfo(program)
-        {
-            ArgumentList =
-            {
-                "--data-dir", _folder.FullName,
-                "--listen-client-urls", Endpoint, "--advertise-client-urls", Endpoint,
-                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", $"default={peer}",
-                "--max-txn-ops", $"{maxOperations}",
-                // Short elections allow leases of one second.
-                "--heartbeat-interval", "50", "--election-timeout", "250",
-            },
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-        };
-        _process = Process.Start(start)!;
+        string[] arguments =
+        [
+            "--data-dir", _folder.FullName,
+            "--listen-client-urls", Endpoint, "--advertise-client-urls", Endpoint,
+            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", $"default={peer}",
+            "--max-txn-ops", $"{maxOperations}",
+            // Short elections allow leases of one second.
+            "--heartbeat-interval", "50", "--election-timeout", "250",
+            "--listen-metrics-urls", _metrics,
+            .. _tls,
+        ];
+        _process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
         _process.OutputDataReceived += (_, _) => { };
         _process.ErrorDataReceived += (_, _) => { };
         _process.BeginOutputReadLine();
@@ -83,7 +98,7 @@ public sealed class EtcdProcess : IAsyncLifetime
         {
             try
             {
-                if ((await Http.GetStringAsync(new Uri($"{Endpoint}/health"), deadline.Token)).Contains("true", StringComparison.Ordinal))
+                if ((await Http.GetStringAsync(new Uri($"{_metrics}/health"), deadline.Token)).Contains("true", StringComparison.Ordinal))
                 {
                     return;
                 }

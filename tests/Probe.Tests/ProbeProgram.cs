@@ -1,0 +1,29 @@
+using System.Diagnostics;
+using Nephos.Probe.Tests.State;
+
+namespace Nephos.Probe.Tests;
+
+/// <summary>The processes that probes start, kill and look after: this assembly, started as a program.</summary>
+internal static class ProbeProgram
+{
+    public static async Task<int> Main(string[] arguments)
+    {
+        switch (arguments)
+        {
+            case ["state-writer", var path]:
+                await StateWriter.RunAsync(path);
+                return 0;
+
+            default:
+                await Console.Error.WriteLineAsync("usage: state-writer PATH");
+                return 2;
+        }
+    }
+
+    /// <summary>Starts this assembly as a program; its output can be read.</summary>
+    public static Process Start(params string[] arguments) => Process.Start(new ProcessStartInfo(
+        Environment.ProcessPath!, ["exec", typeof(ProbeProgram).Assembly.Location, .. arguments])
+    {
+        RedirectStandardOutput = true,
+    })!;
+}
