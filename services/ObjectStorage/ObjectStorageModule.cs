@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Nephos.ObjectStorage.Buckets;
 using Nephos.ObjectStorage.Objects;
+using Nephos.ObjectStorage.Swift;
 
 namespace Nephos.ObjectStorage;
 
@@ -12,11 +13,13 @@ public static class ObjectStorageModule
     {
         builder.Services.AddSingleton<BucketsGrpcService>();
         builder.Services.AddSingleton<ObjectsGrpcService>();
+        builder.Services.AddSingleton<SwiftFace>();
     }
 
     public static void MapObjectStorage(this WebApplication app)
     {
         app.MapGrpcService<BucketsGrpcService>();
         app.MapGrpcService<ObjectsGrpcService>();
+        app.Services.GetRequiredService<SwiftFace>().Map(app);
     }
 }

@@ -4,7 +4,7 @@ using Nephos.Kernel.Operations;
 namespace Nephos.Hosting.Authentication;
 
 /// <summary>Makes the operation context of a call out of its token and, when another service vouches for it, the service's token.</summary>
-internal sealed class Authenticator(ITokenVerifier verifier)
+public sealed class Authenticator(ITokenVerifier verifier)
 {
     /// <summary>Longer tokens are refused unread.</summary>
     private const int MaxTokenChars = 8192;

@@ -1,0 +1,143 @@
+using System.Globalization;
+using System.Text;
+using Nephos.Client.Objects;
+using Nephos.ObjectStorage.Objects;
+
+namespace Nephos.ObjectStorage.Swift;
+
+/// <summary>Reading objects: conditions, ranges, large objects.</summary>
+internal static class SwiftDownloads
+{
+    public static async Task GetAsync(SwiftCall call)
+    {
+        var container = await SwiftContainers.FindAsync(call, call.Bucket);
+        SwiftAccess.RequireRead(call, container, listing: false);
+        var record = await SwiftObjects.FindAsync(call, call.Bucket, call.Path.Object);
+        if (call.Query("multipart-manifest") == "get" && SwiftLargeObjects.IsStatic(record))
+        {
+            WriteHeaders(call, record, record.ETag);
+            await SendAsync(call, Content.Of(record), record.ETag, record.Modified, "application/json; charset=utf-8");
+            return;
+        }
+        var content = await SwiftLargeObjects.ResolveAsync(call, record);
+        var etag = await SwiftLargeObjects.EtagAsync(call, record);
+        WriteHeaders(call, record, etag);
+        await SendAsync(call, content, etag, record.Modified, record.ContentType);
+    }
+
+    private static void WriteHeaders(SwiftCall call, ObjectRecord record, string etag)
+    {
+        call.Reply("ETag", etag);
+        call.Reply("Last-Modified", SwiftTime.HttpDate(record.Modified));
+        call.Reply("X-Timestamp", SwiftTime.Timestamp(record.Modified));
+        call.Reply("Accept-Ranges", "bytes");
+        foreach (var (header, key) in SwiftObjects.KeptHeaders)
+        {
+            if (record.SystemMetadata.TryGetValue(key, out var value))
+            {
+                call.Reply(header, value);
+            }
+        }
+        if (record.SystemMetadata.TryGetValue(SwiftObjects.ManifestKey, out var manifest))
+        {
+            call.Reply("X-Object-Manifest", Uri.EscapeDataString(manifest).Replace("%2F", "/", StringComparison.Ordinal));
+        }
+        if (SwiftLargeObjects.IsStatic(record))
+        {
+            call.Reply("X-Static-Large-Object", "True");
+            call.Reply("X-Manifest-Etag", record.ETag);
+        }
+        if (record.Expires is { } expires)
+        {
+            call.Reply("X-Delete-At", expires.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture));
+        }
+        SwiftMetadata.Write(call, "Object", record.UserMetadata);
+        SwiftTempUrl.WriteDisposition(call);
+    }
+
+    private static async Task SendAsync(SwiftCall call, Content content, string etag, DateTimeOffset modified, string contentType)
+    {
+        var bare = etag.Trim('"');
+        var seconds = DateTimeOffset.Parse(SwiftTime.HttpDate(modified), CultureInfo.InvariantCulture);
+        if (call.Header("If-Match") is { } match && !Matches(match, bare))
+        {
+            throw SwiftFault.PreconditionFailed();
+        }
+        if (call.Header("If-Match") is null && Date(call.Header("If-Unmodified-Since")) is { } unmodified && seconds > unmodified)
+        {
+            throw SwiftFault.PreconditionFailed();
+        }
+        if (call.Header("If-None-Match") is { } none
+            ? Matches(none, bare)
+            : Date(call.Header("If-Modified-Since")) is { } since && seconds <= since)
+        {
+            await call.EmptyAsync(304, contentType);
+            return;
+        }
+        var range = call.Header("If-Range") is { } ifRange && ifRange.Trim('"') != bare && Date(ifRange) != seconds ? null : call.Header("Range");
+        var ranges = ByteRanges.Parse(range, content.LengthBytes);
+        var response = call.Http.Response;
+        switch (ranges)
+        {
+            case null:
+                await StartAsync(call, 200, contentType, content.LengthBytes);
+                if (!call.IsHead)
+                {
+                    await content.WriteAsync(call.Engine, response.Body, 0, content.LengthBytes, call.Cancelled);
+                }
+                break;
+            case []:
+                call.Reply("Content-Range", $"bytes */{content.LengthBytes}");
+                throw new SwiftFault(416, "The Range requested is not available.");
+            case [var (offset, length)]:
+                call.Reply("Content-Range", $"bytes {offset}-{offset + length - 1}/{content.LengthBytes}");
+                await StartAsync(call, 206, contentType, length);
+                if (!call.IsHead)
+                {
+                    await content.WriteAsync(call.Engine, response.Body, offset, length, call.Cancelled);
+                }
+                break;
+            default:
+                await SendManyAsync(call, content, ranges, contentType);
+                break;
+        }
+    }
+
+    private static async Task SendManyAsync(
+        SwiftCall call, Content content, IReadOnlyList<(long Offset, long Length)> ranges, string contentType)
+    {
+        var boundary = Guid.NewGuid().ToString("N");
+        var heads = ranges.Select(range => Encoding.UTF8.GetBytes(
+            $"--{boundary}\r\nContent-Type: {contentType}\r\nContent-Range: bytes {range.Offset}-{range.Offset + range.Length - 1}/{content.LengthBytes}\r\n\r\n")).ToList();
+        var newLine = "\r\n"u8.ToArray();
+        var end = Encoding.UTF8.GetBytes($"--{boundary}--");
+        var total = heads.Sum(head => (long)head.Length) + ranges.Sum(range => range.Length + newLine.Length) + end.Length;
+        await StartAsync(call, 206, $"multipart/byteranges;boundary={boundary}", total);
+        if (call.IsHead)
+        {
+            return;
+        }
+        var body = call.Http.Response.Body;
+        for (var index = 0; index < ranges.Count; index++)
+        {
+            await body.WriteAsync(heads[index], call.Cancelled);
+            await content.WriteAsync(call.Engine, body, ranges[index].Offset, ranges[index].Length, call.Cancelled);
+            await body.WriteAsync(newLine, call.Cancelled);
+        }
+        await body.WriteAsync(end, call.Cancelled);
+    }
+
+    private static Task StartAsync(SwiftCall call, int status, string contentType, long length)
+    {
+        call.Http.Response.StatusCode = status;
+        call.Reply("Content-Type", contentType);
+        call.Http.Response.ContentLength = length;
+        return Task.CompletedTask;
+    }
+
+    private static bool Matches(string header, string etag) =>
+        header.Split(',', 128).Any(item => item.Trim() is var text && (text == "*" || text.Trim('"') == etag));
+
+    private static DateTimeOffset? Date(string? header) =>
+        DateTimeOffset.TryParseExact(header, "R", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var date) ? date : null;
+}

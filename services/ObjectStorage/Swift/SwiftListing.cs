@@ -1,0 +1,237 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Xml;
+using Nephos.Client.Objects;
+
+namespace Nephos.ObjectStorage.Swift;
+
+/// <summary>The parameters of a listing, and its three forms.</summary>
+internal sealed record SwiftListing
+{
+    public const int MaxLimit = 10_000;
+
+    private static readonly JsonWriterOptions Options = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public required string Format { get; init; }
+    public string Prefix { get; init; } = "";
+    public string Delimiter { get; init; } = "";
+    public string Marker { get; init; } = "";
+    public string EndMarker { get; init; } = "";
+    public int Limit { get; init; } = MaxLimit;
+    public bool Reverse { get; init; }
+
+    public string ContentType => Format switch
+    {
+        "json" => "application/json; charset=utf-8",
+        "xml" => "application/xml; charset=utf-8",
+        _ => "text/plain; charset=utf-8",
+    };
+
+    /// <exception cref="SwiftFault">412 for a limit beyond the bound, 400 for a parameter that is not a number.</exception>
+    public static SwiftListing Parse(SwiftCall call)
+    {
+        var limit = MaxLimit;
+        if (call.Query("limit") is { Length: > 0 } text)
+        {
+            if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out limit))
+            {
+                limit = MaxLimit;
+            }
+            if (limit > MaxLimit)
+            {
+                throw new SwiftFault(412, $"Maximum limit is {MaxLimit}", plain: true);
+            }
+        }
+        var listing = new SwiftListing
+        {
+            Format = FormatOf(call),
+            Prefix = call.Query("prefix") ?? "",
+            Delimiter = call.Query("delimiter") ?? "",
+            Marker = call.Query("marker") ?? "",
+            EndMarker = call.Query("end_marker") ?? "",
+            Limit = limit,
+            Reverse = call.Query("reverse") is "true" or "True" or "1" or "yes" or "on" or "t" or "y",
+        };
+        if (call.Query("path") is { } path)
+        {
+            listing = listing with { Prefix = path.Length > 0 ? path.TrimEnd('/') + "/" : "", Delimiter = "/" };
+        }
+        if (call.Query("format") is null)
+        {
+            call.Reply("Vary", "Accept");
+        }
+        return listing;
+    }
+
+    public async Task WriteContainersAsync(SwiftCall call, string account, IReadOnlyList<BucketEntry> entries)
+    {
+        var body = Format switch
+        {
+            "json" => Json(writer =>
+            {
+                foreach (var entry in entries)
+                {
+                    writer.WriteStartObject();
+                    if (entry.Bucket is { } bucket)
+                    {
+                        writer.WriteString("name", entry.Name);
+                        writer.WriteNumber("count", bucket.Usage.Objects);
+                        writer.WriteNumber("bytes", bucket.Usage.Bytes);
+                        writer.WriteString("last_modified", SwiftTime.Iso(bucket.Modified));
+                    }
+                    else
+                    {
+                        writer.WriteString("subdir", entry.Name);
+                    }
+                    writer.WriteEndObject();
+                }
+            }),
+            "xml" => Xml("account", account, writer =>
+            {
+                foreach (var entry in entries)
+                {
+                    if (entry.Bucket is not { } bucket)
+                    {
+                        Subdir(writer, entry.Name);
+                        continue;
+                    }
+                    writer.WriteStartElement("container");
+                    writer.WriteElementString("name", entry.Name);
+                    writer.WriteElementString("count", XmlConvert.ToString(bucket.Usage.Objects));
+                    writer.WriteElementString("bytes", XmlConvert.ToString(bucket.Usage.Bytes));
+                    writer.WriteElementString("last_modified", SwiftTime.Iso(bucket.Modified));
+                    writer.WriteEndElement();
+                }
+            }),
+            _ => Plain(entries.Select(entry => entry.Name)),
+        };
+        await WriteAsync(call, body);
+    }
+
+    public async Task WriteObjectsAsync(SwiftCall call, string container, IReadOnlyList<ListEntry> entries, bool leavesOutPrefixes)
+    {
+        var shown = leavesOutPrefixes ? [.. entries.Where(entry => !entry.IsPrefix && entry.Name != Prefix)] : entries;
+        var body = Format switch
+        {
+            "json" => Json(writer =>
+            {
+                foreach (var entry in shown)
+                {
+                    writer.WriteStartObject();
+                    if (entry.Object is { } found)
+                    {
+                        writer.WriteNumber("bytes", SwiftLargeObjects.ListedSize(found));
+                        writer.WriteString("hash", SwiftLargeObjects.ListedHash(found));
+                        writer.WriteString("name", found.Key);
+                        writer.WriteString("content_type", found.ContentType);
+                        writer.WriteString("last_modified", SwiftTime.Iso(found.Modified));
+                        if (SwiftLargeObjects.ListedEtag(found) is { } slo)
+                        {
+                            writer.WriteString("slo_etag", $"\"{slo}\"");
+                        }
+                    }
+                    else
+                    {
+                        writer.WriteString("subdir", entry.Name);
+                    }
+                    writer.WriteEndObject();
+                }
+            }),
+            "xml" => Xml("container", container, writer =>
+            {
+                foreach (var entry in shown)
+                {
+                    if (entry.Object is not { } found)
+                    {
+                        Subdir(writer, entry.Name);
+                        continue;
+                    }
+                    writer.WriteStartElement("object");
+                    writer.WriteElementString("name", found.Key);
+                    writer.WriteElementString("hash", SwiftLargeObjects.ListedHash(found));
+                    writer.WriteElementString("bytes", XmlConvert.ToString(SwiftLargeObjects.ListedSize(found)));
+                    writer.WriteElementString("content_type", found.ContentType);
+                    writer.WriteElementString("last_modified", SwiftTime.Iso(found.Modified));
+                    writer.WriteEndElement();
+                }
+            }),
+            _ => Plain(shown.Select(entry => entry.Name)),
+        };
+        await WriteAsync(call, body);
+    }
+
+    private static string FormatOf(SwiftCall call)
+    {
+        switch (call.Query("format"))
+        {
+            case "json":
+                return "json";
+            case "xml":
+                return "xml";
+            case not null:
+                return "plain";
+        }
+        // The best of what the client lists; quality values break ties as they stand.
+        foreach (var item in (call.Header("Accept") ?? "").Split(',', 32))
+        {
+            switch (item.Split(';')[0].Trim().ToLowerInvariant())
+            {
+                case "application/json":
+                    return "json";
+                case "application/xml" or "text/xml":
+                    return "xml";
+                case "text/plain" or "*/*" or "text/*":
+                    return "plain";
+            }
+        }
+        return "plain";
+    }
+
+    private Task WriteAsync(SwiftCall call, ReadOnlyMemory<byte> body) =>
+        body.IsEmpty ? call.EmptyAsync(204, ContentType) : call.BytesAsync(200, body, ContentType);
+
+    private static ReadOnlyMemory<byte> Plain(IEnumerable<string> names)
+    {
+        var text = new StringBuilder();
+        foreach (var name in names)
+        {
+            text.Append(name).Append('\n');
+        }
+        return Encoding.UTF8.GetBytes(text.ToString());
+    }
+
+    private static ReadOnlyMemory<byte> Json(Action<Utf8JsonWriter> write)
+    {
+        var buffer = new ArrayBufferWriter<byte>(4096);
+        using var writer = new Utf8JsonWriter(buffer, Options);
+        writer.WriteStartArray();
+        write(writer);
+        writer.WriteEndArray();
+        writer.Flush();
+        return buffer.WrittenMemory;
+    }
+
+    private static ReadOnlyMemory<byte> Xml(string element, string name, Action<XmlWriter> write)
+    {
+        using var stream = new MemoryStream();
+        var settings = new XmlWriterSettings { Encoding = new UTF8Encoding(false), CheckCharacters = false };
+        using (var writer = XmlWriter.Create(stream, settings))
+        {
+            writer.WriteStartElement(element);
+            writer.WriteAttributeString("name", name);
+            write(writer);
+            writer.WriteEndElement();
+        }
+        return stream.ToArray();
+    }
+
+    private static void Subdir(XmlWriter writer, string name)
+    {
+        writer.WriteStartElement("subdir");
+        writer.WriteAttributeString("name", name);
+        writer.WriteElementString("name", name);
+        writer.WriteEndElement();
+    }
+}
