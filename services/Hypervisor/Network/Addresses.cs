@@ -31,6 +31,19 @@ internal static class Addresses
     public static bool Overlaps(this IPNetwork first, IPNetwork second) =>
         first.IsIpv4() == second.IsIpv4() && (first.Contains(second.BaseAddress) || second.Contains(first.BaseAddress));
 
+    /// <summary>The range of this length that the address is in.</summary>
+    public static IPNetwork FirstOf(this IPAddress address, int prefixLength)
+    {
+        var bytes = address.GetAddressBytes();
+        for (var i = 0; i < bytes.Length; i++)
+        {
+            var keep = Math.Clamp(prefixLength - i * 8, 0, 8);
+            bytes[i] &= (byte)(0xFF00 >> keep);
+        }
+
+        return new IPNetwork(new IPAddress(bytes), prefixLength);
+    }
+
     /// <summary>As nftables writes it: without the prefix when it is one address.</summary>
     public static string ToRule(this IPNetwork network) => network.IsHost() ? network.BaseAddress.ToString() : network.ToString();
 }

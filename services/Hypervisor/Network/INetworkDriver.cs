@@ -46,12 +46,14 @@ internal enum ItemState
 internal sealed record ItemStatus(Guid Id, ulong Epoch, ItemState State, string Error);
 
 /// <summary>What became of a desired state. Complete: what is not listed does not exist here.</summary>
+/// <param name="MoreToRemove">True: unwanted objects are left for the next pass, which should come soon.</param>
 internal sealed record NetworkReport(
     ulong Revision,
     IReadOnlyList<ItemStatus> Ports,
     IReadOnlyList<ItemStatus> Routers,
     IReadOnlyList<ItemStatus> FloatingIps,
-    IReadOnlyList<ItemStatus> Networks)
+    IReadOnlyList<ItemStatus> Networks,
+    bool MoreToRemove)
 {
     public bool HasFailures =>
         Ports.Concat(Routers).Concat(FloatingIps).Concat(Networks).Any(item => item.State == ItemState.Failed);

@@ -52,6 +52,20 @@ internal sealed partial class DhcpResponder(Mac serverMac, TimeProvider clock, I
         }
     }
 
+    /// <summary>Serves nobody until the next call of <see cref="Serve"/>.</summary>
+    public void StopListening()
+    {
+        lock (_lock)
+        {
+            foreach (var listener in _listeners.Values)
+            {
+                listener.Dispose();
+            }
+
+            _listeners.Clear();
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         List<Listener> listeners;

@@ -33,6 +33,12 @@ internal sealed class NetworkNamespace : IDisposable
         return new NetworkNamespace(name, path, LibC.Open(path, LibC.OpenReadOnly));
     }
 
+    /// <summary>A second handle of the same namespace.</summary>
+    public NetworkNamespace Reopen() => new(Name, Path, LibC.Open($"/proc/self/fd/{Descriptor}", LibC.OpenReadOnly));
+
+    /// <summary>Whether both are the same namespace: one that was deleted and made again is not.</summary>
+    public bool IsSame(NetworkNamespace other) => Identity() == other.Identity();
+
     public static bool Exists(string name) => Names().Contains(name);
 
     /// <summary>Opens the namespace and makes it first when it is missing. A file of that name without a namespace behind it
@@ -133,6 +139,8 @@ internal sealed class NetworkNamespace : IDisposable
     });
 
     public void Dispose() => _handle.Dispose();
+
+    private string Identity() => new FileInfo($"/proc/self/fd/{Descriptor}").LinkTarget ?? "";
 
     private static T RunOnThread<T>(Func<T> work)
     {

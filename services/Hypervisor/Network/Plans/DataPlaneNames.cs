@@ -13,6 +13,9 @@ internal sealed partial record DataPlaneNames(string Prefix)
 
     public string DataPlaneNamespace => $"{Prefix}-dp";
 
+    /// <summary>Where features are tried out; lives for milliseconds.</summary>
+    public string ProbeNamespace => $"{Prefix}-probe";
+
     public string RouterNamespace(Guid routerId) => $"{Prefix}-router-{routerId}";
 
     /// <summary>The end of a physical network's leg that lies in the host's own namespace.</summary>
@@ -28,6 +31,7 @@ internal sealed partial record DataPlaneNames(string Prefix)
     /// <summary>True for a namespace of this prefix and no other: nephos-node1 does not own those of nephos-node10.</summary>
     public bool Owns(string namespaceName) =>
         namespaceName == DataPlaneNamespace
+        || namespaceName == ProbeNamespace
         || (namespaceName.StartsWith($"{Prefix}-router-", StringComparison.Ordinal)
             && Guid.TryParseExact(namespaceName[(Prefix.Length + "-router-".Length)..], "D", out _));
 

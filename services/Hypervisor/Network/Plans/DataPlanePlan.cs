@@ -1,6 +1,4 @@
-using System.Globalization;
 using System.Net;
-using System.Text;
 using Nephos.Hypervisor.Network.Rules;
 
 namespace Nephos.Hypervisor.Network.Plans;
@@ -161,22 +159,5 @@ internal sealed record DataPlanePlan(
                     .Select(address => new NeighbourPlan(DataPlaneNames.Bridge(port.NetworkId), address, port.Mac)));
             }
         }
-    }
-
-    /// <summary>Rules in the host's own namespace: guests of legs leave by the host's address. A table of our own beside the host's.</summary>
-    public static string HostRules(DataPlaneNames names, IEnumerable<LegPlan> legs)
-    {
-        var text = new StringBuilder();
-        text.AppendLine(CultureInfo.InvariantCulture, $"table {names.HostTable}\ndelete table {names.HostTable}\ntable {names.HostTable} {{");
-        text.AppendLine("chain c_out { type nat hook postrouting priority 100; policy accept;");
-        foreach (var leg in legs.Where(leg => leg.Addresses.Count > 0))
-        {
-            foreach (var network in leg.Networks)
-            {
-                text.AppendLine(CultureInfo.InvariantCulture, $"ip saddr {network} oifname != {{ \"lo\", \"{leg.Link.Name}\" }} masquerade");
-            }
-        }
-
-        return text.AppendLine("}\n}").ToString();
     }
 }

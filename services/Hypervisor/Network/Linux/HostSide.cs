@@ -1,0 +1,128 @@
+using System.Net;
+using Nephos.Hypervisor.Network.Netlink;
+using Nephos.Hypervisor.Network.Nft;
+using Nephos.Hypervisor.Network.Plans;
+using Nephos.Hypervisor.Network.Rules;
+
+namespace Nephos.Hypervisor.Network.Linux;
+
+/// <summary>What lies in the host's own namespace: the legs of physical networks, and one table of rules beside the host's.</summary>
+/// <remarks>Not thread safe.</remarks>
+internal sealed class HostSide(DataPlaneHandles handles, DataPlaneNames names) : IDisposable
+{
+    private string _appliedRules = "";
+
+    public DataPlaneHandles Handles => handles;
+
+    public void Apply(IReadOnlyList<LegPlan> legs, bool verify, ReportBuilder report)
+    {
+        if (legs.Count == 0 && _appliedRules.Length == 0 && !verify)
+        {
+            return;
+        }
+
+        var usable = legs.Select(leg => WithoutConflicts(leg, legs, report)).ToList();
+        var plan = new NamespacePlan("", [], [.. usable.Select(leg => leg.Link)], [.. usable.SelectMany(leg => leg.Addresses)], [], [], [], "");
+        var applier = new NamespaceApplier(handles.Namespace, handles.Links, _ => throw new InvalidOperationException("a leg has no plan of its other end"),
+            handles.Links);
+        applier.Apply(plan);
+        foreach (var leg in usable.Where(leg => applier.Failures.ContainsKey(leg.Link.Name)))
+        {
+            report.Fail(leg.NetworkId, applier.Failures[leg.Link.Name]);
+        }
+
+        ApplyRules(usable, verify, report);
+    }
+
+    /// <summary>Names of legs that the prefix owns and the plan does not have.</summary>
+    public List<string> UnwantedLegs(IReadOnlyList<LegPlan> legs) =>
+        [.. handles.Links.Links()
+            .Where(link => link.Alias.StartsWith(names.LegAliasStart, StringComparison.Ordinal) && !legs.Any(leg => leg.Link.Name == link.Name))
+            .Select(link => link.Name)];
+
+    public void RemoveLeg(string name)
+    {
+        if (handles.Links.FindLink(name) is { } link)
+        {
+            handles.Links.DeleteLink(link.Index);
+        }
+    }
+
+    public void RemoveAll()
+    {
+        foreach (var leg in UnwantedLegs([]))
+        {
+            RemoveLeg(leg);
+        }
+
+        handles.Rules.Run($"table {names.HostTable}\ndelete table {names.HostTable}");
+        _appliedRules = "";
+    }
+
+    public void Dispose() => handles.Dispose();
+
+    /// <summary>A subnet that overlaps one the host already knows gets no gateway on the host: it would take the host's own traffic.</summary>
+    private LegPlan WithoutConflicts(LegPlan leg, IReadOnlyList<LegPlan> all, ReportBuilder report)
+    {
+        var own = handles.Links.FindLink(leg.Link.Name)?.Index ?? 0;
+        foreach (var network in leg.Networks)
+        {
+            var route = handles.Links.Routes(all: true).FirstOrDefault(route => route.Index != own && route.Destination.PrefixLength > 0 && route.Destination.Overlaps(network));
+            var earlier = all.TakeWhile(other => other != leg).FirstOrDefault(other => other.Networks.Any(theirs => theirs.Overlaps(network)));
+            if (leg.Addresses.Count > 0 && (route.Index != 0 || earlier is not null))
+            {
+                var other = earlier is null ? $"route {route.Destination} of the host" : $"physical network '{earlier.PhysicalNetwork}'";
+                report.Fail(leg.NetworkId, $"subnet {network} overlaps {other}, so the host gets no address on '{leg.PhysicalNetwork}'");
+                return leg with { Addresses = [] };
+            }
+        }
+
+        return leg;
+    }
+
+    private void ApplyRules(List<LegPlan> legs, bool verify, ReportBuilder report)
+    {
+        var withGateway = legs.Where(leg => leg.Addresses.Count > 0).ToList();
+        var uplinks = withGateway.Count == 0 ? [] : Uplinks();
+        var rules = withGateway.Count == 0
+            ? $"table {names.HostTable}\ndelete table {names.HostTable}"
+            : HostRules.Compile(names, withGateway, ForwardsEverything() ? [] : uplinks);
+        if (!verify && rules == _appliedRules)
+        {
+            return;
+        }
+
+        try
+        {
+            handles.Rules.Run(rules);
+            EnableForwarding([.. withGateway.Select(leg => leg.Link.Name), .. uplinks]);
+            _appliedRules = rules;
+        }
+        catch (Exception error) when (error is NftException or IOException or UnauthorizedAccessException)
+        {
+            foreach (var leg in withGateway)
+            {
+                report.Fail(leg.NetworkId, $"the way out through the host cannot be made: {error.Message}");
+            }
+        }
+    }
+
+    /// <summary>Devices of the host's default routes.</summary>
+    private List<string> Uplinks()
+    {
+        var indexes = handles.Links.Routes(all: true)
+            .Where(route => route.Destination.PrefixLength == 0 && route.Destination.IsIpv4()).Select(route => route.Index).ToHashSet();
+        return [.. handles.Links.Links().Where(link => indexes.Contains(link.Index)).Select(link => link.Name).Order()];
+    }
+
+    private bool ForwardsEverything() => handles.Namespace.Run(() => File.ReadAllText("/proc/sys/net/ipv4/ip_forward").Trim() == "1");
+
+    /// <summary>On the devices concerned only: the host does not become a router for others.</summary>
+    private void EnableForwarding(IEnumerable<string> devices)
+    {
+        if (!ForwardsEverything())
+        {
+            handles.Namespace.SetParameters([.. devices.Select(device => ($"net/ipv4/conf/{device}/forwarding", "1"))]);
+        }
+    }
+}

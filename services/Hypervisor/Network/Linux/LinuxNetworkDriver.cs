@@ -1,0 +1,300 @@
+using System.Collections.Immutable;
+using System.ComponentModel;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+using Nephos.Hypervisor.Metadata;
+using Nephos.Hypervisor.Network.Dhcp;
+using Nephos.Hypervisor.Network.GuestMetadata;
+using Nephos.Hypervisor.Network.Namespaces;
+using Nephos.Hypervisor.Network.Netlink;
+using Nephos.Hypervisor.Network.Nft;
+using Nephos.Hypervisor.Network.Plans;
+using Nephos.Hypervisor.Network.Rules;
+
+namespace Nephos.Hypervisor.Network.Linux;
+
+/// <summary>The data plane on the kernel of this machine: a network namespace for the node, one per router, and a leg on the host per
+/// physical network. Nothing of it is in the host's rules, and nothing of the host's rules is in it.</summary>
+internal sealed partial class LinuxNetworkDriver : INetworkDriver
+{
+    /// <summary>How often everything is compared again although nothing changed.</summary>
+    private static readonly TimeSpan VerifyInterval = TimeSpan.FromSeconds(60);
+
+    private readonly NodeNetworkSettings _settings;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly HostSide _host;
+    private readonly DhcpResponder _dhcp;
+    private readonly MetadataServer _metadata;
+    private readonly RouterWiring _routers;
+    private readonly RemovalPolicy _removals;
+
+    private volatile IReadOnlyDictionary<Guid, WiredPort> _wired = ImmutableDictionary<Guid, WiredPort>.Empty;
+    private volatile DataPlaneHandles? _dataPlane;
+    private DataPlanePlan? _applied;
+    private string _appliedRules = "";
+    private long _verifiedAt;
+    private bool _verifyNext = true;
+
+    /// <param name="hostNamespace">The namespace that legs and the underlay of tunnels are in: the process's own, unless a test has another. The
+    /// driver disposes it.</param>
+    public LinuxNetworkDriver(
+        NodeNetworkSettings settings, NetworkCapabilities capabilities, NetworkNamespace hostNamespace, IInstanceMetadataSource metadata,
+        TimeProvider clock, ILoggerFactory loggers)
+    {
+        (_settings, Capabilities, _clock) = (settings, capabilities, clock);
+        _logger = loggers.CreateLogger<LinuxNetworkDriver>();
+        _host = new HostSide(DataPlaneHandles.Open(hostNamespace), settings.Names);
+        _dhcp = new DhcpResponder(Mac.Derive(settings.Names.Prefix + "/bridge"), clock, loggers.CreateLogger<DhcpResponder>());
+        _metadata = new MetadataServer(metadata, loggers);
+        _routers = new RouterWiring(settings.Names);
+        _removals = new RemovalPolicy(clock);
+    }
+
+    public NetworkCapabilities Capabilities { get; }
+
+    public async Task<NetworkReport> ApplyAsync(NodeState desired, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            return await Task.Run(() => Apply(desired), cancellationToken);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    public WiredPort? FindPort(Guid portId) => _wired.GetValueOrDefault(portId);
+
+    public SafeFileHandle OpenTap(Guid portId)
+    {
+        if (FindPort(portId) is not { } port || _dataPlane is not { } dataPlane)
+        {
+            throw new InvalidOperationException($"port {portId} is not wired on this node");
+        }
+
+        try
+        {
+            return dataPlane.Namespace.Run(() => Tap.Open(port.TapName, vnetHeader: true));
+        }
+        catch (Win32Exception error)
+        {
+            throw new InvalidOperationException($"the tap of port {portId} cannot be opened: {error.Message}", error);
+        }
+    }
+
+    public IReadOnlyList<NetworkOrphan> ListOrphans()
+    {
+        _gate.Wait();
+        try
+        {
+            return [.. _removals.Waiting.Select(key => key.Split('/', 2)).Select(parts => new NetworkOrphan(parts[0], parts[1], ""))];
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    public async Task RemoveAllAsync(CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            await Task.Run(() =>
+            {
+                _wired = ImmutableDictionary<Guid, WiredPort>.Empty;
+                CloseDataPlane();
+                _host.RemoveAll();
+                foreach (var name in NetworkNamespace.Names().Where(_settings.Names.Owns).OrderBy(name => name == _settings.Names.DataPlaneNamespace))
+                {
+                    DataPlaneObjects.RemoveNamespace(name);
+                }
+            }, cancellationToken);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _gate.WaitAsync();
+        await _dhcp.DisposeAsync();
+        await _metadata.DisposeAsync();
+        _dataPlane?.Dispose();
+        _host.Dispose();
+        _gate.Dispose();
+    }
+
+    private NetworkReport Apply(NodeState desired)
+    {
+        var dataPlane = OpenDataPlane();
+        var verify = _verifyNext || _clock.GetElapsedTime(_verifiedAt) >= VerifyInterval;
+        _verifyNext = true;
+
+        var plan = DataPlanePlan.Create(desired, _settings, NetworkZones.Assign(desired, dataPlane.Links.Links()));
+        var report = new ReportBuilder(plan);
+        // Rules before devices: a guest must not be connected one moment without them. They name devices that need not exist yet.
+        if (verify || plan.DataPlane.Rules != _appliedRules)
+        {
+            try
+            {
+                dataPlane.Rules.Run(plan.DataPlane.Rules);
+                _appliedRules = plan.DataPlane.Rules;
+            }
+            catch (NftException error)
+            {
+                LogRulesRefused(_logger, desired.Revision, error.Message);
+                return report.AllFailed(error.Message);
+            }
+        }
+
+        dataPlane.Namespace.SetParameters(plan.DataPlane.Parameters);
+        _routers.Prepare(plan.Routers, report);
+        var applier = new NamespaceApplier(dataPlane.Namespace, dataPlane.Links, OpenPeer, _host.Handles.Links);
+        applier.Apply(plan.DataPlane);
+        report.AddFailures(applier.Failures);
+        _host.Apply(plan.Legs, verify, report);
+        _routers.Apply(plan.Routers, verify, report);
+        ServeGuests(dataPlane, plan, applier.Links, report);
+        EndOutlawedConnections(dataPlane, plan);
+        var moreToRemove = RemoveUnwanted(dataPlane, plan, applier.Links);
+
+        _applied = plan;
+        if (verify)
+        {
+            _verifiedAt = _clock.GetTimestamp();
+        }
+
+        var result = report.Build(moreToRemove);
+        _verifyNext = result.HasFailures;
+        return result;
+    }
+
+    /// <summary>The data plane's namespace; made, or opened anew when somebody took it away.</summary>
+    private DataPlaneHandles OpenDataPlane()
+    {
+        var dataPlane = NetworkNamespace.OpenOrCreate(_settings.Names.DataPlaneNamespace, out _);
+        if (_dataPlane is { } open && open.Namespace.IsSame(dataPlane))
+        {
+            dataPlane.Dispose();
+            return open;
+        }
+
+        CloseDataPlane();
+        _dataPlane = DataPlaneHandles.Open(dataPlane);
+        return _dataPlane;
+    }
+
+    private void CloseDataPlane()
+    {
+        _dhcp.StopListening();
+        _metadata.StopListening();
+        _routers.Forget();
+        _dataPlane?.Dispose();
+        _dataPlane = null;
+        _applied = null;
+        _verifyNext = true;
+    }
+
+    private NetworkNamespace OpenPeer(string name) => name.Length == 0 ? _host.Handles.Namespace.Reopen() : NetworkNamespace.Open(name);
+
+    private void ServeGuests(DataPlaneHandles dataPlane, DataPlanePlan plan, IReadOnlyDictionary<string, Link> links, ReportBuilder report)
+    {
+        var wired = new Dictionary<Guid, WiredPort>();
+        var taps = new Dictionary<string, (int, DhcpLease)>();
+        foreach (var port in plan.Ports.Where(port => report.IsWired(port) && links.ContainsKey(port.TapName)))
+        {
+            wired[port.Port.Id] = new WiredPort(port.Port.Id, port.Port.Epoch, port.TapName, dataPlane.Namespace.Name, dataPlane.Namespace.Path,
+                port.Port.Mac, plan.State.Networks[port.Port.NetworkId].Mtu);
+            if (port.Port.AdminStateUp && DhcpLease.Create(port.Port, plan.State) is { } lease)
+            {
+                taps[port.TapName] = (links[port.TapName].Index, lease);
+            }
+        }
+
+        var bridges = plan.Networks.Where(network => links.ContainsKey(network.BridgeName))
+            .ToDictionary(network => network.Id, network => (network.BridgeName, links[network.BridgeName].Index));
+        try
+        {
+            _dhcp.Serve(dataPlane.Namespace, taps);
+            _metadata.Serve(dataPlane.Namespace, bridges, plan.Ports.Select(port => port.Port));
+        }
+        catch (Exception error) when (error is Win32Exception or System.Net.Sockets.SocketException)
+        {
+            report.FailPorts($"DHCP or metadata cannot be answered: {error.Message}");
+            wired.Clear();
+        }
+
+        _wired = wired;
+    }
+
+    /// <summary>Rules let established connections pass; those that the present rules would not let begin are cut here.</summary>
+    private void EndOutlawedConnections(DataPlaneHandles dataPlane, DataPlanePlan plan)
+    {
+        if (_applied is { } before && before.DataPlane.Rules == plan.DataPlane.Rules)
+        {
+            return;
+        }
+
+        var present = LocalAddresses(plan);
+        var gone = _applied is null ? [] : LocalAddresses(_applied).Except(present).ToHashSet();
+        var zones = plan.Networks.ToDictionary(network => network.Zone, network => network.Id);
+        foreach (var connection in OutlawedConnections.Find(dataPlane.Connections.List(), new SecurityPolicy(plan.State), gone, zones).ToList())
+        {
+            dataPlane.Connections.Remove(connection);
+        }
+    }
+
+    private static HashSet<(Guid Network, System.Net.IPAddress Address)> LocalAddresses(DataPlanePlan plan) =>
+        [.. plan.State.Ports.SelectMany(port => port.FixedIps.Select(ip => (port.NetworkId, ip.Address)))];
+
+    private bool RemoveUnwanted(DataPlaneHandles dataPlane, DataPlanePlan plan, IReadOnlyDictionary<string, Link> links)
+    {
+        var wantedLinks = plan.DataPlane.Links.Select(link => link.Name).ToHashSet();
+        var wantedRouters = plan.Routers.Select(router => router.Namespace.Name).ToHashSet();
+        var unwanted = links.Values.Where(link => link.Name != "lo" && !wantedLinks.Contains(link.Name))
+            // Ports before the bridges they are on.
+            .OrderBy(link => link.Kind == "bridge").Select(link => $"device/{link.Name}")
+            .Concat(NetworkNamespace.Names()
+                .Where(name => _settings.Names.Owns(name) && name != dataPlane.Namespace.Name && !wantedRouters.Contains(name))
+                .Select(name => $"namespace/{name}"))
+            .Concat(_host.UnwantedLegs(plan.Legs).Select(name => $"leg/{name}"))
+            .ToList();
+        var wanted = wantedLinks.Select(name => $"device/{name}").Concat(wantedRouters.Select(name => $"namespace/{name}"))
+            .Concat(plan.Legs.Select(leg => $"leg/{leg.Link.Name}"));
+        var due = _removals.Decide(wanted, unwanted, out var more);
+        foreach (var key in due)
+        {
+            var (kind, name) = (key[..key.IndexOf('/')], key[(key.IndexOf('/') + 1)..]);
+            switch (kind)
+            {
+                case "device":
+                    dataPlane.Links.DeleteLink(links[name].Index);
+                    break;
+                case "namespace":
+                    DataPlaneObjects.RemoveNamespace(name);
+                    break;
+                default:
+                    _host.RemoveLeg(name);
+                    break;
+            }
+
+            _removals.Removed(key);
+            LogRemoved(_logger, kind, name);
+        }
+
+        return more;
+    }
+
+    [LoggerMessage(LogLevel.Error, "The packet rules of revision {Revision} were refused, nothing was changed: {Reason}")]
+    private static partial void LogRulesRefused(ILogger logger, ulong revision, string reason);
+
+    [LoggerMessage(LogLevel.Information, "Removed {ObjectKind} {Name}")]
+    private static partial void LogRemoved(ILogger logger, string objectKind, string name);
+}
