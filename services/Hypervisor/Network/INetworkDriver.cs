@@ -55,6 +55,11 @@ internal sealed record NetworkReport(
     IReadOnlyList<ItemStatus> Networks,
     bool MoreToRemove)
 {
-    public bool HasFailures =>
-        Ports.Concat(Routers).Concat(FloatingIps).Concat(Networks).Any(item => item.State == ItemState.Failed);
+    public IEnumerable<ItemStatus> All => Ports.Concat(Routers).Concat(FloatingIps).Concat(Networks);
+
+    public bool HasFailures => All.Any(item => item.State == ItemState.Failed);
+
+    public bool IsSameAs(NetworkReport other) =>
+        Revision == other.Revision && Ports.SequenceEqual(other.Ports) && Routers.SequenceEqual(other.Routers)
+        && FloatingIps.SequenceEqual(other.FloatingIps) && Networks.SequenceEqual(other.Networks);
 }

@@ -26,6 +26,9 @@ internal sealed class NetworkNamespace : IDisposable
     /// <summary>The namespace of this process.</summary>
     public static NetworkNamespace OpenOwn() => new("", "/proc/self/ns/net", LibC.Open("/proc/self/ns/net", LibC.OpenReadOnly));
 
+    /// <summary>The namespace of the calling thread.</summary>
+    public static NetworkNamespace OpenOwnThread() => new("", "/proc/thread-self/ns/net", LibC.Open("/proc/thread-self/ns/net", LibC.OpenReadOnly));
+
     /// <exception cref="Win32Exception">There is none with this name.</exception>
     public static NetworkNamespace Open(string name)
     {
