@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Grpc.Core;
 using Microsoft.Extensions.Hosting;
@@ -193,7 +192,6 @@ internal sealed partial class NodeNetworkAgent(
         catch (Exception error)
         {
             // The next pass is the retry; guests keep the network they have.
-            Debug.Assert(error is not NullReferenceException, error.ToString());
             LogApplyFailed(logger, error, state.Revision);
             return false;
         }
