@@ -118,7 +118,7 @@ internal sealed partial class OperationInterceptor(Authenticator authenticator, 
                 return fault.ToRpcException();
             case RpcException:
                 return exception;
-            case StateConflictException or UniqueViolationException:
+            case StateConflictException or UniqueViolationException or StateUnavailableException or StateCompactedException:
                 return exception.ToStateFault().ToRpcException();
             case OperationCanceledException when context.CancellationToken.IsCancellationRequested:
                 return new RpcException(new Status(StatusCode.Cancelled, "The call was cancelled."));

@@ -167,7 +167,7 @@ internal sealed partial class RestMiddleware(
                 return fault;
             case RpcException rpc:
                 return rpc.ToFault();
-            case StateConflictException or UniqueViolationException:
+            case StateConflictException or UniqueViolationException or StateUnavailableException or StateCompactedException:
                 return exception.ToStateFault();
             case BadHttpRequestException bad:
                 return new FaultException(
