@@ -1,4 +1,5 @@
 using Nephos.Hosting;
+using Nephos.Identity;
 using Nephos.ObjectStorage;
 
 namespace Nephos.Host;
@@ -8,6 +9,7 @@ internal static class Roles
 {
     public static readonly Role[] All =
     [
+        new("identity", b => b.AddIdentity(), a => a.MapIdentity()),
         new("object", b => b.AddObjectStorage(), a => a.MapObjectStorage()),
     ];
 }

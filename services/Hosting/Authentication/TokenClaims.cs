@@ -11,11 +11,16 @@ public enum TokenScopeKind
     System,
 }
 
-/// <summary>What an application credential leaves of its owner's rights. No token made from such a token may hold more.</summary>
-/// <param name="ApplicationCredentialId">The credential that was shown.</param>
+/// <summary>What a credential leaves of its owner's rights. No token made from such a token may hold more.</summary>
+/// <param name="Kind"><see cref="ApplicationCredential"/> or <see cref="Ec2Credential"/>.</param>
+/// <param name="CredentialId">The credential that was shown.</param>
 /// <param name="Unrestricted">It may manage credentials.</param>
 /// <param name="AccessRules">When not empty, only REST calls that match one of them are allowed.</param>
-public sealed record TokenDelegation(string ApplicationCredentialId, bool Unrestricted, IReadOnlyList<AccessRule> AccessRules);
+public sealed record TokenDelegation(string Kind, string CredentialId, bool Unrestricted, IReadOnlyList<AccessRule> AccessRules)
+{
+    public const string ApplicationCredential = "ac";
+    public const string Ec2Credential = "ec2";
+}
 
 /// <summary>What a token says. Signed by the identity service, read by every service.</summary>
 public sealed record TokenClaims
@@ -80,10 +85,9 @@ public sealed record TokenClaims
             default:
                 break;
         }
-        // These two never had an epoch when the token was made: an id is used once.
         if (Delegation is { } delegation)
         {
-            subjects.Add(RevocationSubject.ApplicationCredential(delegation.ApplicationCredentialId));
+            subjects.Add(RevocationSubject.Credential(delegation.CredentialId));
         }
         subjects.Add(RevocationSubject.Token(TokenId));
         return subjects;
@@ -102,7 +106,7 @@ public sealed record TokenClaims
         Token = token,
         ExpiresAt = ExpiresAt,
         Methods = Methods,
-        ApplicationCredentialId = Delegation?.ApplicationCredentialId,
+        ApplicationCredentialId = Delegation is { Kind: TokenDelegation.ApplicationCredential } delegation ? delegation.CredentialId : null,
         IsRestricted = Delegation is { Unrestricted: false },
         AccessRules = Delegation?.AccessRules ?? [],
     };
@@ -123,7 +127,7 @@ public static class RevocationSubject
     /// <summary>The roles of one user in one project or domain, or in the system.</summary>
     public static string Access(string userId, string targetId) => $"a/{userId}/{targetId}";
 
-    public static string ApplicationCredential(string id) => "c/" + id;
+    public static string Credential(string id) => "c/" + id;
 
     public static string Token(string tokenId) => "t/" + tokenId;
 }

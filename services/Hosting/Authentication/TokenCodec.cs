@@ -9,7 +9,7 @@ namespace Nephos.Hosting.Authentication;
 /// <summary>Tokens as text: a JWT in JWS compact form, signed with ES256 (RFC 7515, 7518, 7519).</summary>
 /// <remarks>
 /// Header <c>{"alg":"ES256","kid":…}</c>. Claims: iss, sub, iat, exp, jti as registered; udm the user's domain; pj the first token of
-/// the chain; amr the methods; scp the scope {t: p, d or s; id; dom}; rol the role names; del the delegation {k: "ac"; id; u; r:
+/// the chain; amr the methods; scp the scope {t: p, d or s; id; dom}; rol the role names; del the delegation {k: ac or ec2; id; u; r:
 /// [[service, method, path]]}; epo the epochs. Everything a service needs to decide, nothing it can look up when it wants names.
 /// </remarks>
 public static class TokenCodec
@@ -167,8 +167,8 @@ public static class TokenCodec
     private static void WriteDelegation(Utf8JsonWriter writer, TokenDelegation delegation)
     {
         writer.WriteStartObject("del");
-        writer.WriteString("k", "ac");
-        writer.WriteString("id", delegation.ApplicationCredentialId);
+        writer.WriteString("k", delegation.Kind);
+        writer.WriteString("id", delegation.CredentialId);
         if (delegation.Unrestricted)
         {
             writer.WriteBoolean("u", true);
@@ -232,6 +232,7 @@ public static class TokenCodec
     }
 
     private static TokenDelegation ReadDelegation(JsonElement delegation) => new(
+        Text(delegation, "k"),
         Text(delegation, "id"),
         delegation.TryGetProperty("u", out var unrestricted) && unrestricted.GetBoolean(),
         delegation.TryGetProperty("r", out var rules)
