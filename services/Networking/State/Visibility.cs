@@ -1,0 +1,70 @@
+using Nephos.Kernel.Operations;
+using Nephos.Networking.FloatingIps;
+using Nephos.Networking.Networks;
+using Nephos.Networking.Ports;
+using Nephos.Networking.Routers;
+using Nephos.Networking.SecurityGroups;
+using Nephos.Networking.SubnetPools;
+using Nephos.Networking.Subnets;
+
+namespace Nephos.Networking.State;
+
+/// <summary>What of a view a caller may see. What it may not see is not found.</summary>
+internal static class Visibility
+{
+    public static bool Sees(this OperationContext operation, Subnet subnet, NetworkView view) =>
+        operation.Owns(subnet.ProjectId) ||
+        (view.Networks.GetValueOrDefault(subnet.NetworkId) is { } network && (network.Shared || operation.Owns(network.ProjectId)));
+
+    public static bool Sees(this OperationContext operation, Port port, NetworkView view) =>
+        operation.Owns(port.ProjectId) ||
+        (view.Networks.GetValueOrDefault(port.NetworkId) is { } network && operation.Owns(network.ProjectId));
+
+    public static bool Sees(this OperationContext operation, SubnetPool pool) => pool.Shared || operation.Owns(pool.ProjectId);
+
+    public static Network Network(this NetworkView view, OperationContext operation, string id) =>
+        view.Networks.GetValueOrDefault(id) is { } network && operation.Sees(network)
+            ? network
+            : throw NetworkFaults.NetworkNotFound(Checks.Shown(id));
+
+    public static Subnet Subnet(this NetworkView view, OperationContext operation, string id) =>
+        view.Subnets.GetValueOrDefault(id) is { } subnet && operation.Sees(subnet, view)
+            ? subnet
+            : throw NetworkFaults.SubnetNotFound(Checks.Shown(id));
+
+    public static SubnetPool SubnetPool(this NetworkView view, OperationContext operation, string id) =>
+        view.SubnetPools.GetValueOrDefault(id) is { } pool && operation.Sees(pool)
+            ? pool
+            : throw NetworkFaults.SubnetPoolNotFound(Checks.Shown(id));
+
+    public static Port Port(this NetworkView view, OperationContext operation, string id) =>
+        view.Ports.GetValueOrDefault(id) is { } port && operation.Sees(port, view) ? port : throw NetworkFaults.PortNotFound(Checks.Shown(id));
+
+    public static Router Router(this NetworkView view, OperationContext operation, string id) =>
+        view.Routers.GetValueOrDefault(id) is { } router && operation.Owns(router.ProjectId)
+            ? router
+            : throw NetworkFaults.RouterNotFound(Checks.Shown(id));
+
+    public static FloatingIp FloatingIp(this NetworkView view, OperationContext operation, string id) =>
+        view.FloatingIps.GetValueOrDefault(id) is { } ip && operation.Owns(ip.ProjectId)
+            ? ip
+            : throw NetworkFaults.FloatingIpNotFound(Checks.Shown(id));
+
+    public static SecurityGroup SecurityGroup(this NetworkView view, OperationContext operation, string id) =>
+        view.SecurityGroups.GetValueOrDefault(id) is { } group && operation.Owns(group.ProjectId)
+            ? group
+            : throw NetworkFaults.SecurityGroupNotFound(Checks.Shown(id));
+
+    public static (SecurityGroup Group, SecurityGroupRule Rule) Rule(this NetworkView view, OperationContext operation, string id)
+    {
+        foreach (var group in view.SecurityGroups.Values)
+        {
+            if (operation.Owns(group.ProjectId) && group.Rules.FirstOrDefault(rule => rule.Id == id) is { } rule)
+            {
+                return (group, rule);
+            }
+        }
+
+        throw NetworkFaults.SecurityGroupRuleNotFound(Checks.Shown(id));
+    }
+}
