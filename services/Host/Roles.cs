@@ -1,3 +1,4 @@
+using Nephos.Compute;
 using Nephos.Hosting;
 using Nephos.Identity;
 using Nephos.ObjectStorage;
@@ -10,6 +11,7 @@ internal static class Roles
     public static readonly Role[] All =
     [
         new("identity", b => b.AddIdentity(), a => a.MapIdentity()),
+        new("compute", b => b.AddCompute(), a => a.MapCompute()),
         new("object", b => b.AddObjectStorage(), a => a.MapObjectStorage()),
     ];
 }

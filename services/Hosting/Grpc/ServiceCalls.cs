@@ -20,6 +20,15 @@ public sealed class ServiceCalls(IServiceTokenSource serviceTokens, TimeProvider
         return new CallOptions(headers, Deadline(deadline), cancellationToken);
     }
 
+    /// <summary>
+    /// On behalf of a user with no more than the user's own rights: for looking up what a request names, so that naming a foreign
+    /// object does not reach it. A call that no user made is made as this process itself.
+    /// </summary>
+    public async ValueTask<CallOptions> WithUserRightsAsync(OperationContext operation, CancellationToken cancellationToken, TimeSpan? deadline = null) =>
+        operation.IsService || operation.Token.Length == 0
+            ? await ForAsync(operation, cancellationToken, deadline)
+            : new CallOptions(Headers(operation.Token, operation.RequestId), Deadline(deadline), cancellationToken);
+
     /// <summary>As this process itself, with the service role.</summary>
     /// <param name="deadline">Null for the default; <see cref="Timeout.InfiniteTimeSpan"/> for watches.</param>
     public async ValueTask<CallOptions> AsServiceAsync(CancellationToken cancellationToken, TimeSpan? deadline = null) =>

@@ -1,0 +1,176 @@
+using Nephos.Kernel.Errors;
+using Nephos.Kernel.Operations;
+using Nephos.Kernel.State;
+
+namespace Nephos.Compute.Quotas;
+
+/// <summary>The names that clients know.</summary>
+internal static class QuotaResource
+{
+    public const string Instances = "instances";
+    public const string Cores = "cores";
+    public const string Ram = "ram";
+    public const string KeyPairs = "key_pairs";
+    public const string MetadataItems = "metadata_items";
+    public const string InjectedFiles = "injected_files";
+    public const string InjectedFileContentBytes = "injected_file_content_bytes";
+    public const string InjectedFilePathBytes = "injected_file_path_bytes";
+
+    public static readonly IReadOnlyList<string> All =
+        [Cores, InjectedFileContentBytes, InjectedFilePathBytes, InjectedFiles, Instances, KeyPairs, MetadataItems, Ram];
+}
+
+internal sealed record QuotaEntry(string Resource, long Limit, long InUse);
+
+internal sealed class QuotaService(IStateStore store, ComputeOptions options)
+{
+    private const long PathBytes = 255;
+
+    /// <summary>Every limit of a project with what is used of it.</summary>
+    public async Task<IReadOnlyList<QuotaEntry>> GetAsync(OperationContext operation, string projectId, CancellationToken cancellationToken)
+    {
+        RequireSight(operation, projectId);
+        var limits = await store.GetAsync(QuotaLimits.Table, projectId, cancellationToken);
+        var usage = await store.GetAsync(QuotaUsage.Table, projectId, cancellationToken) ?? new QuotaUsage(projectId, 0, 0, 0);
+        return [.. QuotaResource.All.Select(resource => new QuotaEntry(resource, LimitOf(limits, resource), resource switch
+        {
+            QuotaResource.Instances => usage.Instances,
+            QuotaResource.Cores => usage.Cores,
+            QuotaResource.Ram => usage.RamMib,
+            _ => 0,
+        }))];
+    }
+
+    public IReadOnlyList<QuotaEntry> Defaults() => [.. QuotaResource.All.Select(resource => new QuotaEntry(resource, LimitOf(null, resource), 0))];
+
+    public async Task<IReadOnlyList<QuotaEntry>> SetAsync(
+        OperationContext operation, string projectId, IReadOnlyDictionary<string, long> limits, bool force, CancellationToken cancellationToken)
+    {
+        operation.RequireAdmin("os_compute_api:os-quota-sets:update");
+        CheckProject(projectId);
+        foreach (var (resource, limit) in limits)
+        {
+            if (!QuotaResource.All.Contains(resource))
+            {
+                throw Faults.Invalid(resource, "is not a resource with a quota");
+            }
+            if (limit is < -1 or > int.MaxValue)
+            {
+                throw Faults.Invalid(resource, $"must be between -1 and {int.MaxValue}");
+            }
+        }
+        await store.TransactAsync(async transaction =>
+        {
+            var usage = await transaction.GetAsync(QuotaUsage.Table, projectId, cancellationToken) ?? new QuotaUsage(projectId, 0, 0, 0);
+            foreach (var (resource, used) in new[] { (QuotaResource.Instances, usage.Instances), (QuotaResource.Cores, usage.Cores), (QuotaResource.Ram, usage.RamMib) })
+            {
+                if (!force && limits.TryGetValue(resource, out var limit) && limit >= 0 && limit < used)
+                {
+                    throw ComputeFaults.Refers(resource, $"Quota limit {limit} for {resource} must be greater than or equal to already used and reserved {used}.");
+                }
+            }
+            var have = await transaction.GetAsync(QuotaLimits.Table, projectId, cancellationToken);
+            var merged = new SortedDictionary<string, long>((have?.Limits ?? new Dictionary<string, long>()).ToDictionary(), StringComparer.Ordinal);
+            foreach (var (resource, limit) in limits)
+            {
+                merged[resource] = limit;
+            }
+            transaction.Put(QuotaLimits.Table, new QuotaLimits(projectId, merged));
+        }, cancellationToken);
+        return await GetAsync(operation, projectId, cancellationToken);
+    }
+
+    /// <summary>Back to the defaults.</summary>
+    public Task ResetAsync(OperationContext operation, string projectId, CancellationToken cancellationToken)
+    {
+        operation.RequireAdmin("os_compute_api:os-quota-sets:delete");
+        CheckProject(projectId);
+        return store.TransactAsync(transaction =>
+        {
+            transaction.Delete(QuotaLimits.Table, projectId);
+            return Task.CompletedTask;
+        }, cancellationToken);
+    }
+
+    /// <summary>One limit; -1 is without limit.</summary>
+    public async Task<long> LimitAsync(string? projectId, string resource, CancellationToken cancellationToken) =>
+        LimitOf(projectId is null ? null : await store.GetAsync(QuotaLimits.Table, projectId, cancellationToken), resource);
+
+    /// <summary>Takes or gives back what instances use, inside the commit that writes them.</summary>
+    /// <exception cref="FaultException">QuotaExceeded.</exception>
+    public async Task ChangeAsync(
+        StateTransaction transaction, string projectId, long instances, long cores, long ramMib, CancellationToken cancellationToken)
+    {
+        var usage = await transaction.GetAsync(QuotaUsage.Table, projectId, cancellationToken) ?? new QuotaUsage(projectId, 0, 0, 0);
+        if (instances > 0 || cores > 0 || ramMib > 0)
+        {
+            var limits = await transaction.GetAsync(QuotaLimits.Table, projectId, cancellationToken);
+            Check(limits, QuotaResource.Instances, instances, usage.Instances);
+            Check(limits, QuotaResource.Cores, cores, usage.Cores);
+            Check(limits, QuotaResource.Ram, ramMib, usage.RamMib);
+        }
+        transaction.Put(QuotaUsage.Table, usage.Plus(instances, cores, ramMib));
+    }
+
+    /// <summary>Takes quota for as many instances as it allows, inside the commit that writes them.</summary>
+    /// <returns>Between the two counts.</returns>
+    /// <exception cref="FaultException">QuotaExceeded: there is not enough for <paramref name="minCount"/>.</exception>
+    public async Task<int> TakeInstancesAsync(
+        StateTransaction transaction, string projectId, long cores, long ramMib, int minCount, int maxCount, CancellationToken cancellationToken)
+    {
+        for (var count = maxCount; count > minCount; count--)
+        {
+            try
+            {
+                await ChangeAsync(transaction, projectId, count, count * cores, count * ramMib, cancellationToken);
+                return count;
+            }
+            catch (FaultException fault) when (fault.Reason == Protos.Errors.V1.ErrorReason.QuotaExceeded)
+            {
+                // Fewer may fit.
+            }
+        }
+        await ChangeAsync(transaction, projectId, minCount, minCount * cores, minCount * ramMib, cancellationToken);
+        return minCount;
+    }
+
+    internal static void RequireSight(OperationContext operation, string projectId)
+    {
+        CheckProject(projectId);
+        if (!operation.CanSee(projectId))
+        {
+            throw Faults.Forbidden("os_compute_api:os-quota-sets:show");
+        }
+    }
+
+    private static void CheckProject(string projectId)
+    {
+        if (projectId.Length is 0 or > 64)
+        {
+            throw Faults.Invalid("project_id", "must be the id of a project");
+        }
+    }
+
+    private void Check(QuotaLimits? limits, string resource, long requested, long used)
+    {
+        var limit = LimitOf(limits, resource);
+        if (requested > 0 && limit >= 0 && used + requested > limit)
+        {
+            throw ComputeFaults.OverQuota(resource, requested, used, limit);
+        }
+    }
+
+    private long LimitOf(QuotaLimits? limits, string resource) =>
+        limits is not null && limits.Limits.TryGetValue(resource, out var set) ? set : resource switch
+        {
+            QuotaResource.Instances => options.QuotaInstances,
+            QuotaResource.Cores => options.QuotaCores,
+            QuotaResource.Ram => options.QuotaRamMib,
+            QuotaResource.KeyPairs => options.QuotaKeyPairs,
+            QuotaResource.MetadataItems => options.QuotaMetadataItems,
+            QuotaResource.InjectedFiles => options.QuotaInjectedFiles,
+            QuotaResource.InjectedFileContentBytes => options.QuotaInjectedFileBytes,
+            QuotaResource.InjectedFilePathBytes => PathBytes,
+            _ => throw new ArgumentOutOfRangeException(nameof(resource), resource, "Not a resource with a quota."),
+        };
+}

@@ -1,0 +1,75 @@
+using Google.Protobuf.WellKnownTypes;
+using Nephos.Hosting.Grpc;
+using Nephos.Kernel;
+using Nephos.Kernel.Errors;
+using Nephos.Kernel.Operations;
+using Wire = Nephos.Protos.Image.V1;
+
+namespace Nephos.Compute.Seams;
+
+/// <summary>The image service, by its gRPC client.</summary>
+internal sealed class GrpcImageApi(Wire.Images.ImagesClient images, ServiceCalls calls) : IImageApi
+{
+    private const int PageItems = 1000;
+
+    public async Task<ImageRef> GetImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
+        ToRef(await GetAsync(operation, imageId, cancellationToken));
+
+    public async Task<IReadOnlyList<ImageRef>> ListImagesAsync(OperationContext operation, CancellationToken cancellationToken)
+    {
+        var all = new List<ImageRef>();
+        var request = new Wire.ListImagesRequest { PageSize = PageItems };
+        do
+        {
+            var page = await images.ListImagesAsync(request, await calls.WithUserRightsAsync(operation, cancellationToken));
+            all.AddRange(page.Images.Select(ToRef));
+            request.PageToken = page.NextPageToken;
+        }
+        while (request.PageToken.Length > 0);
+        return all;
+    }
+
+    public async Task DeleteImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
+        await images.DeleteImageAsync(new Wire.DeleteImageRequest { ImageId = Known(imageId) }, await calls.WithUserRightsAsync(operation, cancellationToken));
+
+    public async Task SetPropertiesAsync(
+        OperationContext operation, string imageId, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken)
+    {
+        var image = await GetAsync(operation, imageId, cancellationToken);
+        foreach (var (key, value) in properties)
+        {
+            image.Properties[key] = value;
+        }
+        await images.UpdateImageAsync(
+            new Wire.UpdateImageRequest { Image = image, UpdateMask = new FieldMask { Paths = { "properties" } } },
+            await calls.WithUserRightsAsync(operation, cancellationToken));
+    }
+
+    private async Task<Wire.Image> GetAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
+        await images.GetImageAsync(new Wire.GetImageRequest { ImageId = Known(imageId) }, await calls.WithUserRightsAsync(operation, cancellationToken));
+
+    private static string Known(string imageId) =>
+        Ids.IsUuid(imageId) ? imageId : throw new FaultException(Protos.Errors.V1.ErrorReason.NotFound, "Image not found.");
+
+    private static ImageRef ToRef(Wire.Image image) => new(
+        image.Id,
+        image.Name,
+        image.Status switch
+        {
+            Wire.ImageStatus.Queued => "queued",
+            Wire.ImageStatus.Saving => "saving",
+            Wire.ImageStatus.Active => "active",
+            Wire.ImageStatus.Deactivated => "deactivated",
+            Wire.ImageStatus.Killed => "killed",
+            _ => "unknown",
+        },
+        image.Owner,
+        image.Visibility.ToString().ToLowerInvariant(),
+        image.SizeBytes,
+        image.VirtualSizeBytes,
+        image.MinDiskGib,
+        image.MinRamMib,
+        image.CreatedAt?.ToDateTimeOffset() ?? default,
+        image.UpdatedAt?.ToDateTimeOffset() ?? default,
+        image.Properties);
+}

@@ -1,0 +1,38 @@
+using Nephos.Kernel.Errors;
+using Nephos.Kernel.Operations;
+
+namespace Nephos.Compute.Seams;
+
+/// <param name="VirtualSizeBytes">What a guest sees; 0 when not known.</param>
+/// <param name="Properties">The image's own and the free ones, by name.</param>
+internal sealed record ImageRef(
+    string Id,
+    string Name,
+    string Status,
+    string Owner,
+    string Visibility,
+    long SizeBytes,
+    long VirtualSizeBytes,
+    long MinDiskGib,
+    long MinRamMib,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset UpdatedAt,
+    IReadOnlyDictionary<string, string> Properties)
+{
+    public bool IsActive => Status == "active";
+}
+
+/// <summary>What this service needs of images; calls are made on behalf of a user.</summary>
+internal interface IImageApi
+{
+    /// <exception cref="FaultException">NotFound.</exception>
+    Task<ImageRef> GetImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<ImageRef>> ListImagesAsync(OperationContext operation, CancellationToken cancellationToken);
+
+    /// <exception cref="FaultException">NotFound; Forbidden when protected.</exception>
+    Task DeleteImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken);
+
+    /// <summary>Adds free properties.</summary>
+    Task SetPropertiesAsync(OperationContext operation, string imageId, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken);
+}
