@@ -1,8 +1,13 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Nephos.Hosting;
+using Nephos.Hosting.Grpc;
 using Nephos.ObjectStorage.Buckets;
 using Nephos.ObjectStorage.Objects;
+using Nephos.ObjectStorage.S3;
 using Nephos.ObjectStorage.Swift;
+using Identity = Nephos.Protos.Identity.V1;
 
 namespace Nephos.ObjectStorage;
 
@@ -14,6 +19,10 @@ public static class ObjectStorageModule
         builder.Services.AddSingleton<BucketsGrpcService>();
         builder.Services.AddSingleton<ObjectsGrpcService>();
         builder.Services.AddSingleton<SwiftFace>();
+        builder.Services.AddNephosOptions<ObjectStorageOptions>(ObjectStorageOptions.Section);
+        builder.Services.AddNephosClient<Identity.Ec2Credentials.Ec2CredentialsClient>("identity");
+        builder.Services.AddSingleton<S3Authenticator>();
+        builder.Services.AddSingleton<S3Face>();
     }
 
     public static void MapObjectStorage(this WebApplication app)
@@ -21,5 +30,8 @@ public static class ObjectStorageModule
         app.MapGrpcService<BucketsGrpcService>();
         app.MapGrpcService<ObjectsGrpcService>();
         app.Services.GetRequiredService<SwiftFace>().Map(app);
+        var s3 = app.Services.GetRequiredService<S3Face>();
+        var port = app.Services.GetRequiredService<NephosOptions>().S3Port;
+        app.MapWhen(http => http.Connection.LocalPort == port, branch => branch.Run(s3.HandleAsync));
     }
 }

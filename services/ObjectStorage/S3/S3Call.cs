@@ -1,0 +1,142 @@
+using System.Globalization;
+using System.Text;
+using System.Xml;
+using System.Xml.Linq;
+using Microsoft.AspNetCore.Http;
+using Nephos.Client.Objects;
+using Nephos.Kernel.Operations;
+
+namespace Nephos.ObjectStorage.S3;
+
+/// <summary>One authenticated request to the S3 face.</summary>
+internal sealed class S3Call(
+    HttpContext http, S3Target target, OperationContext operation, SignatureClaim claim, byte[] signingKey, IObjectEngine engine,
+    DateTimeOffset now, string region)
+{
+    public const string Namespace = "http://s3.amazonaws.com/doc/2006-03-01/";
+    private const int MaxXmlBytes = 2 * 1024 * 1024;
+
+    public HttpContext Http { get; } = http;
+
+    public S3Target Target { get; } = target;
+
+    public OperationContext Operation { get; } = operation;
+
+    public IObjectEngine Engine { get; } = engine;
+
+    public DateTimeOffset Now { get; } = now;
+
+    public string Region { get; } = region;
+
+    public CancellationToken Cancelled => Http.RequestAborted;
+
+    public string Account { get; } = operation.ProjectId ?? throw S3Fault.AccessDenied();
+
+    public BucketName Bucket => new(Account, Target.Bucket);
+
+    public string Key => Target.Key;
+
+    public bool IsHead => HttpMethods.IsHead(Http.Request.Method);
+
+    public string? Query(string name) => Target.Get(name);
+
+    public string? Header(string name) => Http.Request.Headers.TryGetValue(name, out var values) && values.Count > 0 ? values[0] : null;
+
+    public void Reply(string name, string value) => Http.Response.Headers[name] = value;
+
+    public S3Body OpenBody() => new(Http.Request, claim, signingKey);
+
+    public void RequireWrite()
+    {
+        if (!Operation.HasRole("member") && !Operation.IsAdmin)
+        {
+            throw S3Fault.AccessDenied();
+        }
+    }
+
+    public int QueryNumber(string name, int fallback, int max)
+    {
+        if (Query(name) is not { Length: > 0 } text)
+        {
+            return fallback;
+        }
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value)
+            ? Math.Min(value, max)
+            : throw S3Fault.InvalidArgument($"Provided {name} not an integer or within integer range");
+    }
+
+    /// <summary>The request body as XML, bounded and without document types.</summary>
+    public async ValueTask<XElement> ReadXmlAsync()
+    {
+        using var body = OpenBody();
+        var bytes = await body.ReadAllAsync(MaxXmlBytes, Cancelled);
+        try
+        {
+            using var reader = XmlReader.Create(new MemoryStream(bytes), new XmlReaderSettings
+            {
+                DtdProcessing = DtdProcessing.Prohibit,
+                XmlResolver = null,
+                MaxCharactersInDocument = MaxXmlBytes,
+                IgnoreComments = true,
+                IgnoreProcessingInstructions = true,
+            });
+            return XElement.Load(reader);
+        }
+        catch (XmlException)
+        {
+            throw S3Fault.MalformedXml();
+        }
+    }
+
+    public Task EmptyAsync(int status)
+    {
+        Http.Response.StatusCode = status;
+        if (status != StatusCodes.Status204NoContent)
+        {
+            Http.Response.ContentLength = 0;
+        }
+        return Task.CompletedTask;
+    }
+
+    public Task XmlAsync(int status, XElement element) => WriteXmlAsync(Http, status, element);
+
+    public static async Task WriteXmlAsync(HttpContext http, int status, XElement element)
+    {
+        var bytes = Encoding.UTF8.GetBytes("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + element.ToString(SaveOptions.DisableFormatting));
+        http.Response.StatusCode = status;
+        http.Response.ContentType = "application/xml";
+        http.Response.ContentLength = bytes.Length;
+        if (!HttpMethods.IsHead(http.Request.Method))
+        {
+            await http.Response.Body.WriteAsync(bytes, http.RequestAborted);
+        }
+    }
+}
+
+/// <summary>How S3 writes times, names and elements.</summary>
+internal static class S3Text
+{
+    private static readonly XNamespace Ns = S3Call.Namespace;
+
+    public static string Iso(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+
+    public static string HttpDate(DateTimeOffset time) => time.UtcDateTime.ToString("R", CultureInfo.InvariantCulture);
+
+    public static string Quote(string etag) => $"\"{etag}\"";
+
+    public static XElement Element(string name, params object?[] content) => new(Ns + name, content);
+
+    public static string VersionOf(ObjectSummary record) => record.IsNullVersion ? "null" : record.Version.ToString();
+
+    public static VersionSelector Version(string? text) => text switch
+    {
+        null or "" => VersionSelector.Current,
+        "null" => VersionSelector.Null,
+        _ => VersionId.TryParse(text, out var version)
+            ? VersionSelector.Of(version)
+            : throw new S3Fault(400, "InvalidArgument", "Invalid version id specified"),
+    };
+
+    /// <summary>A child of a request document by its local name, so that clients that leave out the namespace are understood.</summary>
+    public static XElement? Child(this XElement element, string name) => element.Elements().FirstOrDefault(child => child.Name.LocalName == name);
+}
