@@ -28,13 +28,16 @@ public sealed partial class BlockStore
         {
             var layers = 0;
             for (var layer = volume.Top; layer is not null; layer = layer.Parent) layers++;
-            return new VolumeInfo(volume.Id, volume.SizeBytes, volume.SealedEpoch, volume.LastSequence, layers, AllocatedBytes(volume.Top));
+            return new VolumeInfo(volume.Id, volume.SizeBytes, volume.SealedEpoch, volume.LastSequence, layers);
         }
     }
 
-    private static long AllocatedBytes(Layer layer)
+    /// <summary>Bytes of data in the top layer of a volume. Reads all its checksums.</summary>
+    public long AllocatedBytes(BlockVolume volume)
     {
-        var bytes = layer.JournalCount * BlockGeometry.BlockBytes;
+        var layer = volume.Top;
+        long bytes;
+        lock (_journal.Gate) bytes = layer.JournalCount * BlockGeometry.BlockBytes;
         foreach (var path in Directory.Exists(layer.DirectoryPath) ? Directory.GetFiles(layer.DirectoryPath, "*.sums") : [])
         {
             var number = int.Parse(Path.GetFileNameWithoutExtension(path), System.Globalization.NumberStyles.HexNumber);

@@ -104,8 +104,7 @@ public sealed class BlockStoreException(BlockStoreError error, string message, E
 }
 
 /// <summary>What a volume on the device is.</summary>
-/// <param name="AllocatedBytes">Blocks the top layer holds in memory or on disk, as far as they were looked at.</param>
-public sealed record VolumeInfo(Guid Id, long SizeBytes, long SealedEpoch, long LastSequence, int LayerCount, long AllocatedBytes);
+public sealed record VolumeInfo(Guid Id, long SizeBytes, long SealedEpoch, long LastSequence, int LayerCount);
 
 /// <summary>What was found when a device was opened.</summary>
 public sealed record RecoveryReport(int Segments, long Records, long Bytes, string? StoppedAt);

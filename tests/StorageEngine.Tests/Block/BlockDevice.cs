@@ -39,7 +39,7 @@ internal sealed class BlockDevice : IDisposable
     {
         foreach (var path in System.IO.Directory.GetFiles(from, "*", SearchOption.AllDirectories))
         {
-            if (Path.GetFileName(path) == "lock") continue;
+            if (Path.GetFileName(path) == "lock" || path.EndsWith(".sock", StringComparison.Ordinal)) continue;
             var target = Path.Combine(to, Path.GetRelativePath(from, path));
             System.IO.Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             using var source = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);

@@ -159,10 +159,10 @@ public sealed class BlockStoreTests
             volume.Fill(i * 16, 16, 1);
             device.Store.RunBackgroundStep(drain: true);
         }
-        Assert.Equal(128 * BlockDevice.Block, device.Store.Describe(volume).AllocatedBytes);
+        Assert.Equal(128 * BlockDevice.Block, device.Store.AllocatedBytes(volume));
         volume.Zero(0, 1024);
         device.Store.RunBackgroundStep(drain: true);
-        Assert.Equal(0, device.Store.Describe(volume).AllocatedBytes);
+        Assert.Equal(0, device.Store.AllocatedBytes(volume));
         Assert.All(volume.Values(), value => Assert.Equal(0, value));
         var ranges = new LayerRange[4];
         Assert.Equal(BlockStatus.Ok, volume.GetRanges(0, 0, volume.SizeBytes, ranges, out var count));

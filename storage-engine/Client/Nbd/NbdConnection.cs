@@ -1,0 +1,378 @@
+using System.Buffers.Binary;
+using System.Net.Sockets;
+using Nephos.Client.Volumes;
+
+namespace Nephos.Client.Nbd;
+
+/// <summary>One client: a thread that receives requests, does them and answers, and one that waits for flushes.</summary>
+/// <remarks>
+/// All requests that are in the receive buffer are done before anything is sent, neighbouring writes with one call to the head, and their answers leave
+/// with one system call. The payload of a write is taken where it was received, the data of a read goes where it is sent from. Nothing is allocated per
+/// request. A flush does not hold up the requests behind it: the second thread waits for the disk and answers all flushes that came meanwhile at once.
+/// </remarks>
+internal sealed partial class NbdConnection : IDisposable
+{
+    private const int ReceiveBytes = 1 << 20;
+    private const int SendBytes = 640 << 10;
+
+    /// <summary>Data of a read is read and sent in parts of this size, which stay in the processor's cache.</summary>
+    private const int SliceBytes = 256 << 10;
+
+    /// <summary>How long the server waits for each part of the handshake.</summary>
+    private const int HandshakeTimeoutMs = 30_000;
+
+    private const int BatchWritesMax = 64;
+    private const int RangesMax = 2048;
+
+    private readonly Socket _socket;
+    private readonly SafeSocketHandle _handle;
+    private readonly Func<string, INbdExport?> _findExport;
+    private readonly Action<NbdConnection, NbdSession> _beforeServing;
+    private readonly RateLimit _rate;
+    private readonly ManualResetEventSlim _closing = new();
+    private readonly Lock _sending = new();
+    private readonly BlockWrite[] _writes = new BlockWrite[BatchWritesMax];
+    private readonly ulong[] _writeCookies = new ulong[BatchWritesMax];
+    private readonly bool[] _writeDurable = new bool[BatchWritesMax];
+    private readonly BlockRange[] _ranges = new BlockRange[RangesMax];
+    private readonly Func<int, Span<byte>> _scratchSource;
+    private NativeBuffer? _receive;
+    private NativeBuffer? _send;
+    private NativeBuffer? _scratch;
+    private NbdFlusher? _flusher;
+    private NbdSession? _session;
+    private int _writeCount;
+    private int _sendEnd;
+
+    public NbdConnection(long number, Socket socket, Func<string, INbdExport?> findExport, Action<NbdConnection, NbdSession> beforeServing, RateLimit rate)
+    {
+        Number = number;
+        _socket = socket;
+        _handle = socket.SafeHandle;
+        _findExport = findExport;
+        _beforeServing = beforeServing;
+        _rate = rate;
+        _scratchSource = Scratch;
+        Thread = new Thread(Run, maxStackSize: 512 << 10) { IsBackground = true, Name = "nbd connection" };
+    }
+
+    public Thread Thread { get; }
+
+    /// <summary>Grows from one connection of a server to the next.</summary>
+    public long Number { get; }
+
+    /// <summary>The client said goodbye.</summary>
+    public bool DisconnectedCleanly { get; private set; }
+
+    public bool PeerIsGone => LibcSocket.HasHungUp(_handle);
+
+    /// <summary>Called by the thread of the connection when it ends.</summary>
+    public Action<NbdConnection>? OnEnded { get; set; }
+
+    /// <summary>Ends the connection; its thread finishes the request it does.</summary>
+    public void Close()
+    {
+        _closing.Set();
+        try { _socket.Shutdown(SocketShutdown.Both); }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException) { }
+    }
+
+    private void Run()
+    {
+        try
+        {
+            _socket.ReceiveTimeout = HandshakeTimeoutMs;
+            var session = new NbdHandshake(_handle, _findExport).Run();
+            if (session is null) return;
+            _socket.ReceiveTimeout = 0;
+            _beforeServing(this, session);
+            _session = session;
+            _receive = new NativeBuffer(ReceiveBytes);
+            _send = new NativeBuffer(SendBytes);
+            Serve(session);
+        }
+        catch (SocketException)
+        {
+            // Closed by the other thread between two calls.
+        }
+        catch (ObjectDisposedException)
+        {
+        }
+        finally
+        {
+            _flusher?.Dispose();
+            _socket.Dispose();
+            _receive?.Dispose();
+            _send?.Dispose();
+            _scratch?.Dispose();
+            OnEnded?.Invoke(this);
+        }
+    }
+
+    private void Serve(NbdSession session)
+    {
+        int start = 0, end = 0;
+        var receive = _receive!;
+        while (!_closing.IsSet)
+        {
+            var wanted = 0;
+            while (end - start >= NbdProtocol.RequestBytes)
+            {
+                if (!TryParse(receive.Span[start..], out var request)) return;
+                var payload = request.Command == NbdCommand.Write ? request.Length : 0;
+                if (payload > ReceiveBytes - NbdProtocol.RequestBytes)
+                {
+                    if (!Submit() || !ReceiveLargeWrite(session, request, start + NbdProtocol.RequestBytes, end)) return;
+                    start = end = 0;
+                    continue;
+                }
+                wanted = NbdProtocol.RequestBytes + (int)payload;
+                if (end - start < wanted) break;
+                var next = Handle(session, request, start + NbdProtocol.RequestBytes);
+                if (!next) return;
+                start += wanted;
+                wanted = 0;
+            }
+            if (!Submit() || !SendAnswers()) return;
+            if (start == end)
+            {
+                start = end = 0;
+            }
+            else if (ReceiveBytes - start < Math.Max(wanted, NbdProtocol.RequestBytes))
+            {
+                receive.Span[start..end].CopyTo(receive.Span);
+                end -= start;
+                start = 0;
+            }
+            // A long payload is received to its end and no further: then the buffer is empty again and nothing has to be moved.
+            var room = wanted > SliceBytes / 4 ? start + wanted - end : ReceiveBytes - end;
+            var received = LibcSocket.Receive(_handle, receive, end, room);
+            if (received <= 0) return;
+            end += received;
+        }
+    }
+
+    private static bool TryParse(ReadOnlySpan<byte> header, out NbdRequest request)
+    {
+        request = default;
+        if (BinaryPrimitives.ReadUInt32BigEndian(header) != NbdProtocol.RequestMagic) return false;
+        request = new NbdRequest(
+            (NbdCommandFlags)BinaryPrimitives.ReadUInt16BigEndian(header[4..]),
+            (NbdCommand)BinaryPrimitives.ReadUInt16BigEndian(header[6..]),
+            BinaryPrimitives.ReadUInt64BigEndian(header[8..]),
+            BinaryPrimitives.ReadUInt64BigEndian(header[16..]),
+            BinaryPrimitives.ReadUInt32BigEndian(header[24..]));
+        return true;
+    }
+
+    private static NbdCommandFlags AllowedFlags(NbdCommand command) => command switch
+    {
+        NbdCommand.Read => NbdCommandFlags.Fua | NbdCommandFlags.DontFragment,
+        NbdCommand.WriteZeroes => NbdCommandFlags.Fua | NbdCommandFlags.NoHole | NbdCommandFlags.FastZero,
+        NbdCommand.BlockStatus => NbdCommandFlags.Fua | NbdCommandFlags.RequestOne,
+        _ => NbdCommandFlags.Fua,
+    };
+
+    // What is wrong with a request before anything is done.
+    private static NbdError Check(NbdSession session, in NbdRequest request)
+    {
+        if (request.Command > NbdCommand.BlockStatus || (request.Flags & ~AllowedFlags(request.Command)) != 0) return NbdError.Invalid;
+        if (request.Command == NbdCommand.Flush) return request.Offset == 0 && request.Length == 0 ? NbdError.None : NbdError.Invalid;
+        var writes = request.Command is NbdCommand.Write or NbdCommand.Trim or NbdCommand.WriteZeroes;
+        if (writes && session.Export.ReadOnly) return NbdError.NotPermitted;
+        if (request.Command == NbdCommand.BlockStatus && (!session.AllocationContext || request.Length == 0)) return NbdError.Invalid;
+        if (request.Command is NbdCommand.Read or NbdCommand.Write && request.Length > NbdProtocol.PayloadBytesMax) return NbdError.Invalid;
+        var size = (ulong)session.SizeBytes;
+        if (request.Offset > size || request.Length > size - request.Offset)
+            return request.Command is NbdCommand.Write or NbdCommand.WriteZeroes ? NbdError.NoSpace : NbdError.Invalid;
+        return NbdError.None;
+    }
+
+    // False ends the connection.
+    private bool Handle(NbdSession session, in NbdRequest request, int payloadStart)
+    {
+        if (request.Command == NbdCommand.Disconnect)
+        {
+            DisconnectedCleanly = true;
+            Submit();
+            SendAnswers();
+            return false;
+        }
+        var error = Check(session, in request);
+        if (error != NbdError.None) return Fail(session, in request, error);
+        if (!WaitForRate(request.Length)) return false;
+        var durable = (request.Flags & NbdCommandFlags.Fua) != 0;
+        switch (request.Command)
+        {
+            case NbdCommand.Read:
+                return request.Length == 0 ? AnswerEmptyRead(session, request.Cookie) : Read(session, in request);
+            case NbdCommand.Write:
+                return Write(session, in request, payloadStart, durable);
+            case NbdCommand.Flush:
+                return Submit() && FlushLater(request.Cookie);
+            case NbdCommand.Trim:
+                return Trim(session, in request, durable);
+            case NbdCommand.WriteZeroes:
+                return WriteZeroes(session, in request, durable);
+            case NbdCommand.BlockStatus:
+                return Submit() && BlockStatus(session, in request);
+            default:
+                // CACHE: everything is where it is read from; there is nothing to fetch.
+                return AnswerSimple(request.Cookie, NbdError.None);
+        }
+    }
+
+    // Waiting here leaves requests in the socket, where they hold back the client.
+    private bool WaitForRate(uint length)
+    {
+        var wait = _rate.Take(length);
+        if (wait == TimeSpan.Zero) return true;
+        return Submit() && SendAnswers() && !_closing.Wait(wait);
+    }
+
+    private bool Write(NbdSession session, in NbdRequest request, int payloadStart, bool durable)
+    {
+        if (request.Length == 0) return AnswerSimple(request.Cookie, NbdError.None);
+        if (((long)request.Offset | request.Length) % VolumeHead.BlockBytes == 0)
+        {
+            return Add(
+                new BlockWrite { Offset = (long)request.Offset, Length = request.Length, Data = _receive!.Address(payloadStart) }, request.Cookie, durable);
+        }
+        if (!Submit()) return false;
+        var payload = _receive!.Span.Slice(payloadStart, (int)request.Length);
+        return Finish(session.Export.Head.WriteUnaligned((long)request.Offset, request.Length, payload), request.Cookie, durable);
+    }
+
+    // A hint: what does not fill a block stays (B14).
+    private bool Trim(NbdSession session, in NbdRequest request, bool durable)
+    {
+        var start = VolumeHead.RoundUp((long)request.Offset);
+        var end = ((long)request.Offset + request.Length) / VolumeHead.BlockBytes * VolumeHead.BlockBytes;
+        _ = session;
+        return end <= start
+            ? AnswerSimple(request.Cookie, NbdError.None)
+            : Add(new BlockWrite { Offset = start, Length = end - start, Kind = BlockWriteKind.Zero }, request.Cookie, durable);
+    }
+
+    // All zeroing is a change of the map, so it is always fast (B15).
+    private bool WriteZeroes(NbdSession session, in NbdRequest request, bool durable)
+    {
+        if (request.Length == 0) return AnswerSimple(request.Cookie, NbdError.None);
+        if (((long)request.Offset | request.Length) % VolumeHead.BlockBytes == 0)
+        {
+            return Add(
+                new BlockWrite { Offset = (long)request.Offset, Length = request.Length, Kind = BlockWriteKind.Zero }, request.Cookie, durable);
+        }
+        return Submit() && Finish(session.Export.Head.WriteUnaligned((long)request.Offset, request.Length, []), request.Cookie, durable);
+    }
+
+    private bool Add(BlockWrite write, ulong cookie, bool durable)
+    {
+        _writes[_writeCount] = write;
+        _writeCookies[_writeCount] = cookie;
+        _writeDurable[_writeCount] = durable;
+        _writeCount++;
+        return _writeCount < BatchWritesMax || Submit();
+    }
+
+    // Does the writes that were collected. False ends the connection.
+    private bool Submit()
+    {
+        if (_writeCount == 0) return true;
+        var head = _session!.Export.Head;
+        var writes = _writes.AsSpan(0, _writeCount);
+        _writeCount = 0;
+        var status = head.Write(writes);
+        for (var i = 0; i < writes.Length; i++)
+        {
+            // One that is refused must not take the others with it: each for itself. Doing one twice changes nothing, none is answered yet.
+            var own = status == ReplicaStatus.Ok || writes.Length == 1 ? status : head.Write(writes.Slice(i, 1));
+            if (!Finish(own, _writeCookies[i], _writeDurable[i])) return false;
+        }
+        return true;
+    }
+
+    private bool Finish(ReplicaStatus status, ulong cookie, bool durable)
+    {
+        if (status == ReplicaStatus.Ok && durable) return FlushLater(cookie);
+        return TryError(status, out var error) && AnswerSimple(cookie, error);
+    }
+
+    // Trouble that another head or another moment can heal is never told to the client as an error: the connection goes, and the client comes
+    // back with the request (B30).
+    private static bool TryError(ReplicaStatus status, out NbdError error)
+    {
+        error = status switch
+        {
+            ReplicaStatus.Ok => NbdError.None,
+            ReplicaStatus.NoSpace => NbdError.NoSpace,
+            ReplicaStatus.OutOfRange => NbdError.Invalid,
+            _ => NbdError.InputOutput,
+        };
+        return status is not (ReplicaStatus.Fenced or ReplicaStatus.NotFound);
+    }
+
+    private bool FlushLater(ulong cookie)
+    {
+        _flusher ??= new NbdFlusher(_session!.Export.Head, SendFlushed);
+        return _flusher.Add(cookie);
+    }
+
+    // By the flusher's thread.
+    private bool SendFlushed(ReadOnlySpan<ulong> cookies, ReplicaStatus status)
+    {
+        if (!TryError(status, out var error))
+        {
+            Close();
+            return false;
+        }
+        Span<byte> answers = stackalloc byte[cookies.Length * NbdProtocol.SimpleReplyBytes];
+        for (var i = 0; i < cookies.Length; i++) WriteSimple(answers[(i * NbdProtocol.SimpleReplyBytes)..], cookies[i], error);
+        lock (_sending) return LibcSocket.SendAll(_handle, answers);
+    }
+
+    // A write too long for the buffer: received and done in parts.
+    private bool ReceiveLargeWrite(NbdSession session, in NbdRequest request, int payloadStart, int end)
+    {
+        // Nothing that answers to the protocol sends so much; receiving gigabytes to say no helps nobody.
+        if (request.Length > 2 * NbdProtocol.PayloadBytesMax) return false;
+        var error = Check(session, in request);
+        if (error == NbdError.None && !WaitForRate(request.Length)) return false;
+        var receive = _receive!;
+        var status = ReplicaStatus.Ok;
+        var have = end - payloadStart;
+        receive.Span[payloadStart..end].CopyTo(receive.Span);
+        for (var done = 0L; done < request.Length;)
+        {
+            var part = (int)Math.Min(request.Length - done, ReceiveBytes / 2);
+            while (have < part)
+            {
+                // Never beyond the request: what follows it must begin at the start of the buffer.
+                var received = LibcSocket.Receive(_handle, receive, have, part - have);
+                if (received <= 0) return false;
+                have += received;
+            }
+            if (error == NbdError.None && status == ReplicaStatus.Ok) status = WritePart(session, (long)request.Offset + done, part);
+            done += part;
+            receive.Span[part..have].CopyTo(receive.Span);
+            have -= part;
+        }
+        return error != NbdError.None
+            ? AnswerSimple(request.Cookie, error)
+            : Finish(status, request.Cookie, (request.Flags & NbdCommandFlags.Fua) != 0);
+    }
+
+    private ReplicaStatus WritePart(NbdSession session, long offset, int length)
+    {
+        if ((offset | (long)length) % VolumeHead.BlockBytes != 0)
+            return session.Export.Head.WriteUnaligned(offset, length, _receive!.Span[..length]);
+        _writes[0] = new BlockWrite { Offset = offset, Length = length, Data = _receive!.Address(0) };
+        return session.Export.Head.Write(_writes.AsSpan(0, 1));
+    }
+
+    public void Dispose()
+    {
+        Close();
+        _closing.Dispose();
+    }
+}

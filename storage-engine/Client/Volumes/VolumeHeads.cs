@@ -1,0 +1,176 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Nephos.Client.Nbd;
+
+namespace Nephos.Client.Volumes;
+
+/// <inheritdoc cref="IVolumeHeads"/>
+internal sealed partial class VolumeHeads(IReplicaConnector connector, TimeProvider time, ILogger<VolumeHeads> logger) : IVolumeHeads
+{
+    private sealed record OpenHead(OpenedVolume Volume, string SocketPath, VolumeHead Head, NbdServer Server);
+
+    private readonly SemaphoreSlim _changes = new(1, 1);
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Guid, OpenHead> _open = [];
+
+    public async Task OpenAsync(OpenedVolume volume, string socketPath, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(volume.ExportName);
+        if (volume.SizeBytes <= 0 || volume.SizeBytes % VolumeHead.BlockBytes != 0)
+            throw new VolumeHeadException($"Volume {volume.VolumeId} has {volume.SizeBytes} bytes, which is not a multiple of {VolumeHead.BlockBytes}.");
+        await _changes.WaitAsync(cancellationToken);
+        try
+        {
+            // Heads of older epochs of this volume are fenced by the seal below; whoever has the path now makes room.
+            foreach (var old in Snapshot().Where(old =>
+                         old.Volume.AttachmentId == volume.AttachmentId || old.Volume.VolumeId == volume.VolumeId || old.SocketPath == socketPath))
+                await Task.Run(() => Close(old), CancellationToken.None);
+            var replica = await ConnectAsync(volume, cancellationToken);
+            await Task.Run(() => Open(volume, socketPath, replica), CancellationToken.None);
+        }
+        finally
+        {
+            _changes.Release();
+        }
+        LogOpened(volume.VolumeId, volume.AttachmentId, volume.Epoch, socketPath);
+    }
+
+    // One copy serves today; the frames to several are behind the same interface.
+    private async Task<IBlockReplica> ConnectAsync(OpenedVolume volume, CancellationToken cancellationToken)
+    {
+        if (volume.Replicas.Count != 1)
+            throw new VolumeHeadException($"Volume {volume.VolumeId} has {volume.Replicas.Count} replicas; this head serves exactly one.");
+        return await connector.ConnectAsync(volume.Replicas[0], volume.VolumeId, cancellationToken);
+    }
+
+    private void Open(OpenedVolume volume, string socketPath, IBlockReplica replica)
+    {
+        VolumeHead? head = null;
+        try
+        {
+            if (replica.Seal(volume.Epoch) is var status and not ReplicaStatus.Ok)
+                throw new VolumeHeadException($"Sealing {volume} answered {status}.");
+            if (replica.SizeBytes < volume.SizeBytes)
+                throw new VolumeHeadException($"The replica of volume {volume.VolumeId} has {replica.SizeBytes} bytes, fewer than {volume.SizeBytes}.");
+            head = new VolumeHead(volume.VolumeId, volume.Epoch, replica, volume.SizeBytes);
+            var server = new NbdServer(
+                new VolumeExport(head, volume.ReadOnly), volume.ExportName, socketPath, new RateLimit(volume.IopsLimit, volume.BytesPerSecondLimit, time));
+            head.OnFenced = () =>
+            {
+                LogFenced(volume.VolumeId, volume.AttachmentId, volume.Epoch);
+                server.Hurry();
+            };
+            lock (_gate) _open[volume.AttachmentId] = new OpenHead(volume, socketPath, head, server);
+        }
+        catch
+        {
+            replica.Dispose();
+            throw;
+        }
+    }
+
+    public async Task CloseAsync(Guid attachmentId, CancellationToken cancellationToken)
+    {
+        await _changes.WaitAsync(cancellationToken);
+        try
+        {
+            OpenHead? open;
+            lock (_gate) open = _open.GetValueOrDefault(attachmentId);
+            if (open is null) return;
+            await Task.Run(() => Close(open), CancellationToken.None);
+        }
+        finally
+        {
+            _changes.Release();
+        }
+    }
+
+    private void Close(OpenHead open)
+    {
+        open.Server.Dispose();
+        lock (_gate) _open.Remove(open.Volume.AttachmentId);
+        if (!open.Head.Fenced && open.Head.Flush() is var status and not ReplicaStatus.Ok) LogFlushFailed(open.Volume.VolumeId, status);
+        open.Head.Dispose();
+        LogClosed(open.Volume.VolumeId, open.Volume.AttachmentId);
+    }
+
+    public async Task ResizeAsync(Guid attachmentId, long sizeBytes, CancellationToken cancellationToken)
+    {
+        await _changes.WaitAsync(cancellationToken);
+        try
+        {
+            OpenHead? open;
+            lock (_gate) open = _open.GetValueOrDefault(attachmentId);
+            if (open is null) throw new VolumeHeadException($"Attachment {attachmentId} is not open here.");
+            if (sizeBytes == open.Head.SizeBytes) return;
+            if (sizeBytes < open.Head.SizeBytes || sizeBytes % VolumeHead.BlockBytes != 0)
+                throw new VolumeHeadException($"Volume {open.Volume.VolumeId} can not change from {open.Head.SizeBytes} to {sizeBytes} bytes.");
+            open.Head.SizeBytes = sizeBytes;
+            // The size is read when a connection is made, so each client makes a new one (B40).
+            await Task.Run(open.Server.DropConnections, CancellationToken.None);
+        }
+        finally
+        {
+            _changes.Release();
+        }
+    }
+
+    public IReadOnlyList<VolumeHeadStatus> List() =>
+    [
+        .. Snapshot().Select(open =>
+        {
+            var (reads, writes, readBytes, writtenBytes) = open.Head.Counters;
+            return new VolumeHeadStatus(
+                open.Volume.AttachmentId, open.Volume.VolumeId, open.Head.Epoch, open.Head.SizeBytes, open.SocketPath, open.Server.ConnectionCount,
+                open.Head.Fenced, reads, writes, readBytes, writtenBytes);
+        }),
+    ];
+
+    private List<OpenHead> Snapshot()
+    {
+        lock (_gate) return [.. _open.Values];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _changes.WaitAsync();
+        try
+        {
+            foreach (var open in Snapshot()) await Task.Run(() => Close(open));
+        }
+        finally
+        {
+            _changes.Release();
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Volume {VolumeId} is served for attachment {AttachmentId} at epoch {Epoch} on {SocketPath}")]
+    private partial void LogOpened(Guid volumeId, Guid attachmentId, long epoch, string socketPath);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Volume {VolumeId} is not served for attachment {AttachmentId} any more")]
+    private partial void LogClosed(Guid volumeId, Guid attachmentId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Attachment {AttachmentId} of volume {VolumeId} at epoch {Epoch} was fenced by a newer one")]
+    private partial void LogFenced(Guid volumeId, Guid attachmentId, long epoch);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The last flush of volume {VolumeId} ended as {Status}")]
+    private partial void LogFlushFailed(Guid volumeId, ReplicaStatus status);
+}
+
+/// <summary>How a process gets volume heads.</summary>
+public static class VolumeHeadsRegistration
+{
+    /// <summary>Adds <see cref="IVolumeHeads"/>. Without the storage role in the process no replica can be reached, and opening says so.</summary>
+    public static IServiceCollection AddVolumeHeads(this IServiceCollection services)
+    {
+        services.TryAddSingleton<IReplicaConnector, NoReplicas>();
+        return services.AddSingleton<IVolumeHeads, VolumeHeads>();
+    }
+
+    private sealed class NoReplicas : IReplicaConnector
+    {
+        public ValueTask<IBlockReplica> ConnectAsync(ReplicaEndpoint endpoint, Guid volumeId, CancellationToken cancellationToken) =>
+            throw new VolumeHeadException($"Device {endpoint.DeviceId} is not in this process, and this process has no storage role.");
+    }
+}

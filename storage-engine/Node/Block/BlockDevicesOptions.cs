@@ -1,0 +1,32 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Nephos.Node.Block;
+
+/// <summary>The devices of this node that hold block volumes. Configuration section <c>BlockDevices</c>.</summary>
+public sealed class BlockDevicesOptions
+{
+    public const string Section = "BlockDevices";
+
+    /// <summary>One directory per device, each on a disk of its own; none means one directory below the state directory.</summary>
+    public IList<string> Directories { get; init; } = [];
+
+    /// <summary>The failure domain of the node.</summary>
+    [Required(AllowEmptyStrings = false)]
+    public string Zone { get; set; } = "nova";
+
+    /// <summary>Bytes of one journal segment of a device that is made; never changes afterwards.</summary>
+    [Range(1 << 20, 64 << 20)]
+    public int SegmentBytes { get; set; } = 64 << 20;
+
+    /// <summary>Segments of the journal that may wait to be applied.</summary>
+    [Range(3, 256)]
+    public int SegmentsMax { get; set; } = 8;
+
+    /// <summary>Bytes of each file system that volumes never take.</summary>
+    [Range(0L, 1L << 50)]
+    public long ReserveBytes { get; set; } = 256L << 20;
+
+    /// <summary>Extents of 4 MiB whose checksums are kept in memory per device, 8 KiB each.</summary>
+    [Range(16, 1 << 20)]
+    public int CachedExtentsMax { get; set; } = 8192;
+}
