@@ -60,10 +60,19 @@ internal static class CapabilityProbe
             using var rules = new NftContext();
             rules.Run("""
                 table inet probe {
-                  chain a { type filter hook prerouting priority -300; ct zone set 1; ct state established accept; }
-                  chain b { type nat hook postrouting priority 100; masquerade; }
+                  chain a { type filter hook prerouting priority -300; policy accept;
+                    ct zone set 1
+                    ct state established accept
+                  }
+                  chain b { type nat hook postrouting priority 100; policy accept;
+                    masquerade
+                  }
                 }
-                table bridge probe { chain a { type filter hook prerouting priority -300; meta mark set 1; } }
+                table bridge probe {
+                  chain a { type filter hook prerouting priority -300; policy accept;
+                    meta mark set 1
+                  }
+                }
                 """);
         });
         Try(reasons, "Filtering of bridged packets", "br_netfilter", () =>

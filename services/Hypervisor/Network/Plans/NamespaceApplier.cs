@@ -145,12 +145,13 @@ internal sealed class NamespaceApplier(
         var present = netlink.Addresses().ToHashSet();
         var wanted = plan.Addresses.Where(address => _links.ContainsKey(address.Link))
             .ToDictionary(address => new InterfaceAddress(_links[address.Link].Index, address.Address, address.PrefixLength), address => address.Link);
-        foreach (var index in PlannedIndexes(plan))
+        var indexes = PlannedIndexes(plan);
+        var unwanted = present.Where(address => indexes.Contains(address.Index) && !wanted.ContainsKey(address) && !address.Address.IsIPv6LinkLocal).ToList();
+        unwanted.ForEach(netlink.DeleteAddress);
+        if (unwanted.Count > 0)
         {
-            foreach (var address in present.Where(address => address.Index == index && !wanted.ContainsKey(address) && !address.Address.IsIPv6LinkLocal))
-            {
-                netlink.DeleteAddress(address);
-            }
+            // With the first address of a subnet the kernel removes the others of that subnet.
+            present = [.. netlink.Addresses()];
         }
 
         foreach (var (address, link) in wanted.Where(address => !present.Contains(address.Key)))
