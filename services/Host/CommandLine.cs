@@ -1,14 +1,35 @@
 using System.CommandLine;
+using Grpc.Core;
+using Nephos.Host.Commands;
 
 namespace Nephos.Host;
 
 /// <summary>The command line of the one executable.</summary>
 internal static class CommandLine
 {
-    public static Task<int> RunAsync(string[] args)
+    public static async Task<int> RunAsync(string[] args)
     {
         var root = new RootCommand("Nephos: a whole cloud in one program.");
-        root.Subcommands.Add(ServeCommand.Create());
-        return root.Parse(args).InvokeAsync();
+        foreach (var command in new[]
+        {
+            ServeCommand.Create(), WaitCommand.Create(), SeedCommand.Create(), EnvCommand.CreateEnv(), EnvCommand.CreateEndpoints(),
+            EnvCommand.CreateRoles(), StatusCommand.Create(), DoctorCommand.CreateDoctor(), DoctorCommand.CreateCleanup(),
+        })
+        {
+            root.Subcommands.Add(command);
+        }
+        try
+        {
+            return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        }
+        catch (CommandException exception)
+        {
+            await Console.Error.WriteLineAsync($"nephos: {exception.Message}");
+        }
+        catch (RpcException exception)
+        {
+            await Console.Error.WriteLineAsync($"nephos: the server answered {exception.StatusCode}: {exception.Status.Detail}");
+        }
+        return 1;
     }
 }

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.ComponentModel.DataAnnotations;
 using Nephos.Hosting;
 
-namespace Nephos.Host;
+namespace Nephos.Host.Commands;
 
 /// <summary><c>nephos serve</c>: runs the chosen roles until it is told to stop.</summary>
 internal static class ServeCommand
@@ -58,6 +58,8 @@ internal static class ServeCommand
         try
         {
             await using var app = NephosApplication.Build(Roles.All, settings);
+            var options = app.Services.GetRequiredService<NephosOptions>();
+            app.Lifetime.ApplicationStarted.Register(() => RunningServer.Write(options));
             await app.RunAsync(cancellationToken);
             return 0;
         }

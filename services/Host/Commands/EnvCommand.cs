@@ -1,0 +1,71 @@
+using System.CommandLine;
+
+namespace Nephos.Host.Commands;
+
+/// <summary><c>nephos env</c>: export lines for the clients people have. <c>nephos endpoints</c>: where everything is.</summary>
+internal static class EnvCommand
+{
+    public static Command CreateEnv()
+    {
+        var state = ServeCommand.StateOption();
+        var user = new Option<string>("--user") { Description = "admin or demo", DefaultValueFactory = _ => "admin" };
+        var command = new Command("env", "Print export lines for the openstack, S3 and gRPC clients") { state, user };
+        command.SetAction(parse =>
+        {
+            var (directory, name) = (parse.GetValue(state)!, parse.GetValue(user)!);
+            if (name is not ("admin" or "demo"))
+            {
+                throw new CommandException("--user is admin or demo");
+            }
+            var server = RunningServer.Require(directory);
+            var (access, secret) = Secrets.Ec2(directory, name);
+            foreach (var (variable, value) in new (string, string)[]
+            {
+                ("OS_AUTH_URL", $"{server.RestUrl}/identity/v3"),
+                ("OS_IDENTITY_API_VERSION", "3"),
+                ("OS_USERNAME", name),
+                ("OS_PASSWORD", Secrets.Password(directory, name)),
+                ("OS_PROJECT_NAME", name),
+                ("OS_USER_DOMAIN_NAME", "Default"),
+                ("OS_PROJECT_DOMAIN_NAME", "Default"),
+                ("OS_REGION_NAME", server.Region),
+                ("OS_INTERFACE", "public"),
+                ("AWS_ENDPOINT_URL", server.S3Url),
+                ("AWS_ACCESS_KEY_ID", access),
+                ("AWS_SECRET_ACCESS_KEY", secret),
+                ("AWS_DEFAULT_REGION", server.Region),
+                ("NEPHOS_GRPC", $"{server.PublicHost}:{server.GrpcPort}"),
+            })
+            {
+                Console.WriteLine($"export {variable}='{value.Replace("'", "'\\''", StringComparison.Ordinal)}'");
+            }
+        });
+        return command;
+    }
+
+    public static Command CreateEndpoints()
+    {
+        var state = ServeCommand.StateOption();
+        var command = new Command("endpoints", "Print where everything is") { state };
+        command.SetAction(parse =>
+        {
+            var server = RunningServer.Require(parse.GetValue(state)!);
+            Console.WriteLine($"""
+                Ready.
+                  REST   {server.RestUrl}/identity/v3
+                  S3     {server.S3Url}
+                  gRPC   {server.PublicHost}:{server.GrpcPort}
+                  eval "$(./nephos env)" gives the openstack command its credentials
+                """);
+        });
+        return command;
+    }
+
+    /// <summary>The list the Tiltfile reads.</summary>
+    public static Command CreateRoles()
+    {
+        var command = new Command("roles", "Print the names of all roles");
+        command.SetAction(_ => Console.WriteLine(string.Join(' ', Roles.All.Select(role => role.Name))));
+        return command;
+    }
+}
