@@ -51,11 +51,7 @@ public static class NephosApplication
             .AddFilter("Microsoft", LogLevel.Warning)
             .AddFilter("Grpc", LogLevel.Warning)
             .AddFilter("System.Net.Http", LogLevel.Warning);
-        builder.Services.Configure<HostOptions>(host =>
-        {
-            host.ShutdownTimeout = StopTimeout;
-            host.ServicesStartConcurrently = true;
-        });
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = StopTimeout);
         AddPlatform(builder, options);
         var chosen = roles.Where(role => options.HasRole(role.Name)).ToList();
         chosen.ForEach(role => role.Add(builder));
