@@ -1,6 +1,7 @@
 using Nephos.Compute;
 using Nephos.Hosting;
 using Nephos.Identity;
+using Nephos.Networking;
 using Nephos.Node.Block;
 using Nephos.ObjectStorage;
 
@@ -12,6 +13,7 @@ internal static class Roles
     public static readonly Role[] All =
     [
         new("identity", b => b.AddIdentity(), a => a.MapIdentity()),
+        new("network", b => b.AddNetworking(), a => a.MapNetworking()),
         new("compute", b => b.AddCompute(), a => a.MapCompute()),
         new("storage", b => b.AddBlockDevices(), a => a.MapBlockDevices()),
         new("object", b => b.AddObjectStorage(), a => a.MapObjectStorage()),

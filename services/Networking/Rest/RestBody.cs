@@ -56,6 +56,9 @@ internal sealed class RestBody
         }
     }
 
+    /// <summary>The attribute as it is.</summary>
+    public JsonNode? Value(string name) => Given(name);
+
     public string String(string name) => Given(name) is { } node ? Text(name, node) : "";
 
     public string? StringOrNull(string name) => Given(name) is { } node ? Text(name, node) : null;
