@@ -4,9 +4,11 @@ using Microsoft.Extensions.Hosting;
 using Nephos.Hosting;
 using Nephos.Hosting.Authentication;
 using Nephos.Hosting.Rest;
+using Nephos.Identity.ApplicationCredentials;
 using Nephos.Identity.Assignments;
 using Nephos.Identity.Bootstrap;
 using Nephos.Identity.Catalog;
+using Nephos.Identity.Credentials;
 using Nephos.Identity.Groups;
 using Nephos.Identity.Passwords;
 using Nephos.Identity.Projects;
@@ -37,6 +39,14 @@ public static class IdentityModule
         var rest = app.MapRest(IdentityDialect.Instance);
         VersionEndpoints.Map(rest);
         TokenEndpoints.Map(rest);
+        ProjectEndpoints.Map(rest);
+        UserEndpoints.Map(rest);
+        GroupEndpoints.Map(rest);
+        RoleEndpoints.Map(rest);
+        AssignmentEndpoints.Map(rest);
+        CatalogEndpoints.Map(rest);
+        ApplicationCredentialEndpoints.Map(rest);
+        CredentialEndpoints.Map(rest);
     }
 
     /// <summary>Everything but the options and what starts by itself.</summary>
@@ -75,6 +85,9 @@ public static class IdentityModule
         services.AddSingleton<RoleService>();
         services.AddSingleton<AssignmentService>();
         services.AddSingleton<AssignmentQuery>();
+        services.AddSingleton<ApplicationCredentialService>();
+        services.AddSingleton<CredentialService>();
+        services.AddSingleton<Ec2Service>();
         services.AddSingleton<Bootstrapper>();
         services.AddReconciler<SigningKeyReconciler>();
         services.AddReconciler<LeftoversReconciler>();
