@@ -43,6 +43,9 @@ public sealed record HypervisorOptions
     /// <summary>Bound of one step; a later attempt begins with looking again.</summary>
     public TimeSpan StepTimeout { get; set; } = TimeSpan.FromSeconds(90);
 
+    /// <summary>Bound of saving or restoring the memory of an instance.</summary>
+    public TimeSpan MemoryTimeout { get; set; } = TimeSpan.FromMinutes(10);
+
     /// <summary>How long one step waits for a port to be wired.</summary>
     public TimeSpan PortTimeout { get; set; } = TimeSpan.FromSeconds(20);
 

@@ -14,18 +14,15 @@ internal interface IVolumeConnector
     IReadOnlyCollection<Guid> OpenFor(Guid instanceId);
 }
 
-internal enum NetworkKind { Tap, User, Simulated }
+internal enum PortWiring { Tap, User, Simulated }
 
 /// <summary>Waits for ports that the network driver wires.</summary>
 internal interface IPortConnector
 {
-    NetworkKind Kind { get; }
+    PortWiring Kind { get; }
 
     /// <summary>Why this kind, for people.</summary>
     string Reason { get; }
-
-    /// <summary>Name of the network namespace in which taps are; null without one.</summary>
-    string? NetworkNamespace { get; }
 
     /// <summary>Returns when the port's interface is there with its rules.</summary>
     Task<PortEndpoint> ConnectAsync(PortSpec port, CancellationToken cancellationToken);

@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Nephos.Hypervisor.Instances;
 
 /// <summary>The driver: makes machines and looks at them. One call per instance at a time; calls for different instances may overlap.
@@ -13,13 +15,13 @@ internal interface IHypervisor
     /// <summary>Looks; never throws because of the machine: what cannot be seen is <see cref="Sighting.NotSeen"/>.</summary>
     Task<MachineView> ViewAsync(Guid instanceId, CancellationToken cancellationToken);
 
-    /// <summary>Starts the process with its devices and with the CPU held, or restores it from its saved memory.</summary>
+    /// <summary>Starts the process with its volumes and with the CPU held. Ports are attached afterwards.</summary>
     Task LaunchAsync(LaunchPlan plan, CancellationToken cancellationToken);
 
     Task AttachVolumeAsync(InstanceSpec spec, VolumeEndpoint volume, CancellationToken cancellationToken);
 
     /// <returns>False when the guest has not let go of the device yet.</returns>
-    Task<bool> DetachVolumeAsync(Guid instanceId, Guid attachmentId, bool force, CancellationToken cancellationToken);
+    Task<bool> DetachVolumeAsync(Guid instanceId, Guid attachmentId, CancellationToken cancellationToken);
 
     Task AttachPortAsync(InstanceSpec spec, PortEndpoint port, CancellationToken cancellationToken);
 
@@ -38,6 +40,9 @@ internal interface IHypervisor
 
     /// <summary>Ends the process now; the saved memory, the console and the files stay.</summary>
     Task KillAsync(Guid instanceId, CancellationToken cancellationToken);
+
+    /// <summary>Fills the memory of a process that was launched to be restored; afterwards it is paused.</summary>
+    Task RestoreAsync(Guid instanceId, CancellationToken cancellationToken);
 
     /// <summary>Throws away the saved memory.</summary>
     Task DiscardSavedAsync(Guid instanceId, CancellationToken cancellationToken);
@@ -75,12 +80,14 @@ internal enum RunState
     Crashed,
     /// <summary>Paused because a disk failed.</summary>
     DiskFailed,
-    /// <summary>Memory is being saved or restored.</summary>
+    /// <summary>The process waits for its saved memory; the CPU has not run.</summary>
+    Restoring,
+    /// <summary>Memory is being saved.</summary>
     Moving,
 }
 
 /// <param name="Volumes">By attachment id; false is a part of it (a node without a device).</param>
-/// <param name="Ports">By port id; false is a part of it.</param>
+/// <param name="Ports">By port id.</param>
 /// <param name="Saved">Saved memory is there.</param>
 /// <param name="Files">Anything at all is there on the node.</param>
 internal sealed record MachineView(
@@ -88,36 +95,41 @@ internal sealed record MachineView(
     LaunchMark Mark,
     RunState State,
     IReadOnlyDictionary<Guid, bool> Volumes,
-    IReadOnlyDictionary<Guid, bool> Ports,
+    IReadOnlyDictionary<Guid, PortView> Ports,
     DateTimeOffset? LaunchedAt,
     bool Saved,
     bool Files,
     long ConsoleBytes,
     string Message)
 {
-    private static readonly Dictionary<Guid, bool> NoDevices = [];
+    private static readonly Dictionary<Guid, bool> NoVolumes = [];
+    private static readonly Dictionary<Guid, PortView> NoPorts = [];
 
     public static MachineView NotSeen(string message) =>
-        new(Sighting.NotSeen, default, RunState.None, NoDevices, NoDevices, null, Saved: false, Files: true, 0, message);
+        new(Sighting.NotSeen, default, RunState.None, NoVolumes, NoPorts, null, Saved: false, Files: true, 0, message);
 
     public static MachineView Absent(bool saved, bool files, long consoleBytes) =>
-        new(Sighting.Absent, default, RunState.None, NoDevices, NoDevices, null, saved, files, consoleBytes, "");
+        new(Sighting.Absent, default, RunState.None, NoVolumes, NoPorts, null, saved, files, consoleBytes, "");
 }
 
 /// <param name="ConfigDrive">An ISO 9660 image, or null.</param>
-/// <param name="Restore">Start from the saved memory instead of from the firmware.</param>
+/// <param name="Restore">To be filled by <see cref="IHypervisor.RestoreAsync"/> instead of beginning with the firmware.</param>
 internal sealed record LaunchPlan(
     InstanceSpec Spec,
     IReadOnlyList<VolumeEndpoint> Volumes,
-    IReadOnlyList<PortEndpoint> Ports,
     byte[]? ConfigDrive,
     bool Restore);
 
 /// <summary>An open volume head: an NBD server on a unix socket.</summary>
 internal sealed record VolumeEndpoint(VolumeSpec Volume, string SocketPath, string ExportName);
 
-/// <summary>A port that is wired: a tap in the data plane's namespace, or null for QEMU's user networking.</summary>
-internal sealed record PortEndpoint(PortSpec Port, string? TapName);
+/// <summary>A port that is wired.</summary>
+/// <param name="OpenTap">Opens the tap for the machine, the caller owns the handle; null for QEMU's user networking.</param>
+internal sealed record PortEndpoint(PortSpec Port, Func<SafeFileHandle>? OpenTap);
+
+/// <param name="Complete">False when only a part of it is there.</param>
+/// <param name="Forward">User networking: the node's address that leads to the guest's TCP port 22; else empty.</param>
+internal readonly record struct PortView(bool Complete, string Forward);
 
 internal sealed record HypervisorProbe(
     AccelerationKind Acceleration, string AccelerationReason, string HypervisorType, int HypervisorVersion, string CpuModel);

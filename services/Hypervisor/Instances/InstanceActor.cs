@@ -161,6 +161,10 @@ internal sealed partial class InstanceActor
                 Publish(spec, view, Phase.Converging);
                 _context.Crash(spec.Id, step.Kind);
                 LogStep(_context.Logger, spec.Id, step.Kind, step.Target, step.Reason);
+                if (step.Kind is StepKind.Save or StepKind.Restore)
+                {
+                    deadline.CancelAfter(_context.Options.MemoryTimeout);
+                }
                 await DoAsync(spec, view, step, changed, deadline.Token);
                 _failures = 0;
                 return TimeSpan.Zero;
@@ -179,7 +183,10 @@ internal sealed partial class InstanceActor
                 await _context.Volumes.CloseAsync(spec.Id, step.Target, cancellationToken);
                 break;
             case StepKind.Launch:
-                await LaunchAsync(spec, view, changed, cancellationToken);
+                await LaunchAsync(spec, view, cancellationToken);
+                break;
+            case StepKind.Restore:
+                await hypervisor.RestoreAsync(spec.Id, cancellationToken);
                 break;
             case StepKind.AttachVolume:
                 await hypervisor.AttachVolumeAsync(
@@ -187,8 +194,8 @@ internal sealed partial class InstanceActor
                     cancellationToken);
                 break;
             case StepKind.DetachVolume:
-                var force = spec.Volumes.Any(volume => volume.AttachmentId == step.Target && volume.ForceDetach);
-                Detached(step.Target, await hypervisor.DetachVolumeAsync(spec.Id, step.Target, force, cancellationToken));
+                await OpenLeavingAsync(spec, step.Target, cancellationToken);
+                Detached(step.Target, await hypervisor.DetachVolumeAsync(spec.Id, step.Target, cancellationToken));
                 break;
             case StepKind.AttachPort:
                 await hypervisor.AttachPortAsync(
@@ -232,14 +239,30 @@ internal sealed partial class InstanceActor
         using var either = CancellationTokenSource.CreateLinkedTokenSource(changed, cancellationToken);
         try
         {
-            await Task.WhenAll(spec.Volumes.Where(volume => !volume.ForceDetach)
-                .Select(volume => _context.Volumes.OpenAsync(spec.Id, volume, either.Token)));
+            await Task.WhenAll(spec.Volumes.Select(volume => _context.Volumes.OpenAsync(spec.Id, volume, either.Token)));
             _conditions.Set(ConditionList.VolumesReady, value: true, "");
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
             _conditions.Set(ConditionList.VolumesReady, value: false, exception.Message);
             throw;
+        }
+    }
+
+    /// <summary>A machine that closes a disk without its head waits for it, and nothing else goes on. When the head cannot be opened any
+    /// more the machine has to wait.</summary>
+    private async Task OpenLeavingAsync(InstanceSpec spec, Guid attachmentId, CancellationToken cancellationToken)
+    {
+        if (spec.Leaving.FirstOrDefault(volume => volume.AttachmentId == attachmentId) is { } leaving)
+        {
+            try
+            {
+                await _context.Volumes.OpenAsync(spec.Id, leaving, cancellationToken);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                LogLeaving(_context.Logger, exception, spec.Id, leaving.VolumeId);
+            }
         }
     }
 
@@ -251,33 +274,23 @@ internal sealed partial class InstanceActor
         {
             return await _context.Ports.ConnectAsync(port, either.Token);
         }
-        catch (OperationCanceledException) when (!changed.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException exception) when (!changed.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new TimeoutException($"port {port.Id} was not wired within {_context.Options.PortTimeout.TotalSeconds:0} s");
+            var reason = $"port {port.Id} was not wired within {_context.Options.PortTimeout.TotalSeconds:0} s ({exception.Message})";
+            _conditions.Set(ConditionList.PortsWired, value: false, reason);
+            throw new TimeoutException(reason, exception);
         }
     }
 
-    private async Task LaunchAsync(InstanceSpec spec, MachineView view, CancellationToken changed, CancellationToken cancellationToken)
+    private async Task LaunchAsync(InstanceSpec spec, MachineView view, CancellationToken cancellationToken)
     {
-        PortEndpoint[] ports;
-        try
-        {
-            ports = await Task.WhenAll(spec.Ports.Select(port => ConnectPortAsync(port, changed, cancellationToken)));
-            _conditions.Set(ConditionList.PortsWired, value: true, "");
-        }
-        catch (Exception exception) when (exception is not OperationCanceledException)
-        {
-            _conditions.Set(ConditionList.PortsWired, value: false, exception.Message);
-            throw;
-        }
-        var volumes = await Task.WhenAll(spec.Volumes.Where(volume => !volume.ForceDetach)
-            .Select(volume => _context.Volumes.OpenAsync(spec.Id, volume, cancellationToken)));
+        var volumes = await Task.WhenAll(spec.Volumes.Select(volume => _context.Volumes.OpenAsync(spec.Id, volume, cancellationToken)));
         // User networking has no metadata address of its own, so such a guest learns from a drive.
-        var drive = spec.ConfigDrive || _context.Ports.Kind == NetworkKind.User ? ConfigDrive.Build(spec, _context.Time) : null;
+        var drive = spec.ConfigDrive || _context.Ports.Kind == PortWiring.User ? ConfigDrive.Build(spec, _context.Time) : null;
         await _context.Launches.WaitAsync(cancellationToken);
         try
         {
-            await _context.Hypervisor.LaunchAsync(new LaunchPlan(spec, volumes, ports, drive, Restore: view.Saved), cancellationToken);
+            await _context.Hypervisor.LaunchAsync(new LaunchPlan(spec, volumes, drive, Restore: view.Saved), cancellationToken);
         }
         finally
         {
@@ -349,13 +362,14 @@ internal sealed partial class InstanceActor
         var open = _context.Volumes.OpenFor(spec.Id);
         var present = view.Sighting == Sighting.Present;
         var reached = phase is Phase.Settled or Phase.Gone;
-        var devices = present && spec.Volumes.All(volume => view.Volumes.GetValueOrDefault(volume.AttachmentId) != volume.ForceDetach)
-            && spec.Ports.All(port => view.Ports.GetValueOrDefault(port.Id));
-        if (spec.Volumes.All(volume => volume.ForceDetach || open.Contains(volume.AttachmentId)))
+        var wired = spec.Ports.All(port => view.Ports.GetValueOrDefault(port.Id).Complete);
+        var devices = present && spec.Volumes.All(volume => view.Volumes.GetValueOrDefault(volume.AttachmentId))
+            && wired;
+        if (spec.Volumes.All(volume => open.Contains(volume.AttachmentId)))
         {
             _conditions.Set(ConditionList.VolumesReady, value: true, "");
         }
-        if (present)
+        if (present && wired)
         {
             _conditions.Set(ConditionList.PortsWired, value: true, "");
         }
@@ -364,9 +378,10 @@ internal sealed partial class InstanceActor
         _conditions.Set(ConditionList.PowerStateReached, reached, reached ? "" : message);
         var volumes = view.Volumes.Keys.Union(open).Select(id => new DeviceStatus(
             id, spec.Volumes.FirstOrDefault(volume => volume.AttachmentId == id)?.VolumeId ?? Guid.Empty, view.Volumes.GetValueOrDefault(id),
-            _detachNotBefore.ContainsKey(id) ? "the guest has not released the device" : ""));
+            _detachNotBefore.ContainsKey(id) ? "the guest has not released the device" : "", Forward: ""));
         var ports = view.Ports.Select(port => new DeviceStatus(
-            port.Key, Guid.Empty, port.Value, _detachNotBefore.ContainsKey(port.Key) ? "the guest has not released the device" : ""));
+            port.Key, Guid.Empty, port.Value.Complete, _detachNotBefore.ContainsKey(port.Key) ? "the guest has not released the device" : "",
+            port.Value.Forward));
         Status = new InstanceStatus(
             spec.Id, spec.Epoch, spec.Generation, phase, Power(view), InstancePlanner.StoppedByGuest(spec, view), _conditions.Snapshot(),
             [.. volumes], [.. ports], view.ConsoleBytes, view.Mark, view.LaunchedAt, _error, _permanent, _context.Time.GetUtcNow());
@@ -388,6 +403,9 @@ internal sealed partial class InstanceActor
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Instance {InstanceId}: {Step} {Target} {Reason}")]
     private static partial void LogStep(ILogger logger, Guid instanceId, StepKind step, Guid target, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Instance {InstanceId}: volume {VolumeId} is detached without its head")]
+    private static partial void LogLeaving(ILogger logger, Exception exception, Guid instanceId, Guid volumeId);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Instance {InstanceId}: a step failed ({Failures} in a row)")]
     private static partial void LogFailed(ILogger logger, Exception exception, Guid instanceId, int failures);

@@ -89,6 +89,7 @@ internal sealed partial class InstanceAgent : IAsyncDisposable
                 {
                     return;
                 }
+                spec = spec with { Leaving = Leaving(old, spec, actor.Status) };
                 Keep(spec);
                 actor.Update(spec);
             }
@@ -97,6 +98,16 @@ internal sealed partial class InstanceAgent : IAsyncDisposable
                 Keep(spec);
                 Begin(spec);
             }
+        }
+    }
+
+    /// <summary>A snapshot names the instance although its spec could not be read.</summary>
+    public void Named(Guid instanceId)
+    {
+        lock (_lock)
+        {
+            _snapshot?.Add(instanceId);
+            _strangers.Remove(instanceId);
         }
     }
 
@@ -212,6 +223,13 @@ internal sealed partial class InstanceAgent : IAsyncDisposable
             actor.Start();
         }
     }
+
+    private static VolumeSpec[] Leaving(InstanceSpec old, InstanceSpec spec, InstanceStatus? status) =>
+    [
+        .. old.Volumes.Concat(old.Leaving).DistinctBy(volume => volume.AttachmentId)
+            .Where(volume => spec.Volumes.All(wanted => wanted.AttachmentId != volume.AttachmentId))
+            .Where(volume => status is null || status.Volumes.Any(seen => seen.Id == volume.AttachmentId)),
+    ];
 
     private void Keep(InstanceSpec spec)
     {

@@ -105,8 +105,7 @@ internal static partial class InstanceMapping
         wire.BootIndex,
         Text(wire.DeviceHint, "volumes.device_hint", charsMax: 255),
         wire.ReadOnly,
-        Text(wire.Tag, "volumes.tag", charsMax: 255),
-        wire.ForceDetach);
+        Text(wire.Tag, "volumes.tag", charsMax: 255));
 
     private static GuestMetadata ToMetadata(Wire.InstanceMetadata wire)
     {

@@ -10,6 +10,7 @@ internal enum StepKind
     OpenVolumes,
     CloseVolume,
     Launch,
+    Restore,
     AttachVolume,
     DetachVolume,
     AttachPort,
@@ -120,6 +121,10 @@ internal static class InstancePlanner
         {
             return close;
         }
+        if (view.State == RunState.Restoring)
+        {
+            return new(StepKind.Restore);
+        }
         if (view.Saved && view.State == RunState.Paused)
         {
             // Restored: once the CPU runs the saved memory no longer fits to the disks.
@@ -148,7 +153,7 @@ internal static class InstancePlanner
         }
         foreach (var port in spec.Ports)
         {
-            if (!view.Ports.GetValueOrDefault(port.Id))
+            if (!view.Ports.GetValueOrDefault(port.Id).Complete)
             {
                 return new(StepKind.AttachPort, port.Id);
             }
@@ -157,7 +162,7 @@ internal static class InstancePlanner
     }
 
     private static IEnumerable<Guid> Wanted(InstanceSpec spec) =>
-        spec.Volumes.Where(volume => !volume.ForceDetach).Select(volume => volume.AttachmentId);
+        spec.Volumes.Select(volume => volume.AttachmentId);
 
     private static IEnumerable<Guid> Unwanted(InstanceSpec spec, MachineView view) =>
         view.Volumes.Keys.Except(Wanted(spec)).Concat(view.Ports.Keys.Except(spec.Ports.Select(port => port.Id)));

@@ -27,6 +27,10 @@ internal sealed record InstanceSpec(
     bool ConfigDrive,
     GuestMetadata Metadata)
 {
+    /// <summary>Volumes that were wanted before and that the machine may still have. Ours, not the control plane's: to let go of a disk
+    /// cleanly its head has to be open, also after a restart of the agent.</summary>
+    public IReadOnlyList<VolumeSpec> Leaving { get; init; } = [];
+
     /// <summary>The process that the spec asks for.</summary>
     [JsonIgnore]
     public LaunchMark Mark => new(Epoch, PowerGeneration, RebootNonce);
@@ -65,8 +69,7 @@ internal sealed record VolumeSpec(
     int BootIndex,
     string DeviceHint,
     bool ReadOnly,
-    string Tag,
-    bool ForceDetach)
+    string Tag)
 {
     public override string ToString() => $"volume {VolumeId} by attachment {AttachmentId}";
 }

@@ -6,7 +6,7 @@ internal enum PowerState { NotSeen, Running, Paused, Shutdown, Crashed, Suspende
 
 internal sealed record Condition(string Type, bool Value, DateTimeOffset Since, string Message);
 
-internal sealed record DeviceStatus(Guid Id, Guid OwnerId, bool Attached, string Message);
+internal sealed record DeviceStatus(Guid Id, Guid OwnerId, bool Attached, string Message, string Forward);
 
 /// <summary>What the actor of one instance last saw and did.</summary>
 internal sealed record InstanceStatus(

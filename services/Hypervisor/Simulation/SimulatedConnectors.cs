@@ -27,12 +27,10 @@ internal sealed class SimulatedVolumeConnector : IVolumeConnector
 /// <summary>Ports that are always wired.</summary>
 internal sealed class SimulatedPortConnector : IPortConnector
 {
-    public NetworkKind Kind => NetworkKind.Simulated;
+    public PortWiring Kind => PortWiring.Simulated;
 
     public string Reason => "the simulated hypervisor was asked for";
 
-    public string? NetworkNamespace => null;
-
     public Task<PortEndpoint> ConnectAsync(PortSpec port, CancellationToken cancellationToken) =>
-        Task.FromResult(new PortEndpoint(port, TapName: null));
+        Task.FromResult(new PortEndpoint(port, OpenTap: null));
 }

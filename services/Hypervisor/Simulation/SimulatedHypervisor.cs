@@ -35,7 +35,7 @@ internal sealed class SimulatedHypervisor(SimulatedWorld world) : IHypervisor
                 ? MachineView.Absent(machine.Saved, files: true, machine.Console.Length)
                 : new MachineView(
                     Sighting.Present, machine.Mark, machine.State, machine.Volumes.ToDictionary(id => id, _ => true),
-                    machine.Ports.ToDictionary(id => id, _ => true), machine.LaunchedAt, machine.Saved, Files: true, machine.Console.Length, ""));
+                    machine.Ports.ToDictionary(id => id, _ => new PortView(Complete: true, Forward: "")), machine.LaunchedAt, machine.Saved, Files: true, machine.Console.Length, ""));
         }
     }
 
@@ -50,14 +50,13 @@ internal sealed class SimulatedHypervisor(SimulatedWorld world) : IHypervisor
                 throw new InvalidOperationException($"instance {plan.Spec.Id} already runs");
             }
             machine.Up = true;
-            machine.State = plan.Restore ? RunState.Paused : RunState.Held;
+            machine.State = plan.Restore ? RunState.Restoring : RunState.Held;
             machine.Mark = plan.Spec.Mark;
             machine.LaunchedAt = world.Time.GetUtcNow();
             machine.Volumes.Clear();
             machine.Volumes.UnionWith(plan.Volumes.Select(volume => volume.Volume.AttachmentId));
             machine.Ports.Clear();
-            machine.Ports.UnionWith(plan.Ports.Select(port => port.Port.Id));
-            Note(plan.Spec.Id, plan.Restore ? "restore" : "launch");
+            Note(plan.Spec.Id, "launch");
         }
         return Task.CompletedTask;
     }
@@ -65,9 +64,9 @@ internal sealed class SimulatedHypervisor(SimulatedWorld world) : IHypervisor
     public Task AttachVolumeAsync(InstanceSpec spec, VolumeEndpoint volume, CancellationToken cancellationToken) =>
         On(spec.Id, "attach volume", machine => machine.Volumes.Add(volume.Volume.AttachmentId));
 
-    public async Task<bool> DetachVolumeAsync(Guid instanceId, Guid attachmentId, bool force, CancellationToken cancellationToken)
+    public async Task<bool> DetachVolumeAsync(Guid instanceId, Guid attachmentId, CancellationToken cancellationToken)
     {
-        if (!force && world.Stubborn.ContainsKey(instanceId))
+        if (world.Stubborn.ContainsKey(instanceId))
         {
             return false;
         }
@@ -133,6 +132,9 @@ internal sealed class SimulatedHypervisor(SimulatedWorld world) : IHypervisor
         }
         return Task.CompletedTask;
     }
+
+    public Task RestoreAsync(Guid instanceId, CancellationToken cancellationToken) =>
+        On(instanceId, "restore", machine => machine.State = RunState.Paused);
 
     public Task DiscardSavedAsync(Guid instanceId, CancellationToken cancellationToken)
     {

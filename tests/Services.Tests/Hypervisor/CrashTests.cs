@@ -81,7 +81,7 @@ public sealed class CrashTests
         Assert.Empty(node.World.Machines);
         var launches = node.World.History.Count(entry => entry.What == "launch");
         var restores = node.World.History.Count(entry => entry.What == "restore");
-        Assert.Equal((3, 1), (launches, restores));
+        Assert.Equal((4, 1), (launches, restores));
         return count;
     }
 }

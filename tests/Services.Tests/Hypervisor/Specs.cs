@@ -19,7 +19,7 @@ internal static class Specs
             [new HostRoute("192.168.0.0/16", $"10.0.{number & 0xff}.254")], Dhcp: true)], Tag: "");
 
     public static VolumeSpec Volume(int number, int index) =>
-        new(Id(number, 2, index), Id(number, 3, index), "token", BootIndex: index, "", ReadOnly: false, Tag: "", ForceDetach: false);
+        new(Id(number, 2, index), Id(number, 3, index), "token", BootIndex: index, "", ReadOnly: false, Tag: "");
 
     public static GuestMetadata Metadata() => new(
         "web.example", "p1", "u1", "nova", new Dictionary<string, string> { ["role"] = "web" },
