@@ -36,6 +36,16 @@ public static class IdentityModule
     public static void MapIdentity(this WebApplication app)
     {
         app.MapGrpcService<TokensGrpcService>();
+        app.MapGrpcService<DomainsGrpcService>();
+        app.MapGrpcService<ProjectsGrpcService>();
+        app.MapGrpcService<UsersGrpcService>();
+        app.MapGrpcService<GroupsGrpcService>();
+        app.MapGrpcService<RolesGrpcService>();
+        app.MapGrpcService<AssignmentsGrpcService>();
+        app.MapGrpcService<CatalogGrpcService>();
+        app.MapGrpcService<ApplicationCredentialsGrpcService>();
+        app.MapGrpcService<CredentialsGrpcService>();
+        app.MapGrpcService<Ec2CredentialsGrpcService>();
         var rest = app.MapRest(IdentityDialect.Instance);
         VersionEndpoints.Map(rest);
         TokenEndpoints.Map(rest);

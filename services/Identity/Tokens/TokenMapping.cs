@@ -1,6 +1,5 @@
 using Google.Protobuf.WellKnownTypes;
 using Nephos.Hosting.Authentication;
-using Nephos.Identity.Roles;
 using Nephos.Kernel.Errors;
 using Wire = Nephos.Protos.Identity.V1;
 
@@ -29,7 +28,7 @@ internal static class TokenMapping
         },
     };
 
-    public static Wire.TokenDescription ToWire(this TokenDescription description, RoleGraph roles)
+    public static Wire.TokenDescription ToWire(this TokenDescription description)
     {
         var claims = description.Claims;
         var wire = new Wire.TokenDescription

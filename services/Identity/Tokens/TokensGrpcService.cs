@@ -3,14 +3,15 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Nephos.Hosting.Authentication;
 using Nephos.Hosting.Grpc;
+using Nephos.Identity.Credentials;
 using Nephos.Kernel.Errors;
-using Nephos.Kernel.Operations;
 using Wire = Nephos.Protos.Identity.V1;
 
 namespace Nephos.Identity.Tokens;
 
 internal sealed class TokensGrpcService(
-    TokenService tokens, SigningKeyring keyring, LocalTokenAuthority authority, DirectoryView directory, TimeProvider time) : Wire.Tokens.TokensBase
+    TokenService tokens, Ec2Service accessKeys, SigningKeyring keyring, LocalTokenAuthority authority, TimeProvider time)
+    : Wire.Tokens.TokensBase
 {
     /// <summary>Several within the silence that receivers bear.</summary>
     private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromMilliseconds(250);
@@ -19,13 +20,39 @@ internal sealed class TokensGrpcService(
     public override async Task<Wire.IssueTokenResponse> IssueToken(Wire.IssueTokenRequest request, ServerCallContext context)
     {
         var (token, description) = await tokens.IssueAsync(request.ToRequest(), context.CancellationToken);
-        return new Wire.IssueTokenResponse { Token = token, Description = description.ToWire(directory.Roles) };
+        return new Wire.IssueTokenResponse { Token = token, Description = description.ToWire() };
+    }
+
+    public override async Task<Wire.IssueTokenResponse> IssueEc2Token(Wire.IssueEc2TokenRequest request, ServerCallContext context)
+    {
+        var operation = context.GetOperation();
+        var (token, description) = request.SignedCase switch
+        {
+            Wire.IssueEc2TokenRequest.SignedOneofCase.Request => await accessKeys.AuthenticateAsync(
+                operation,
+                new SignedRequest
+                {
+                    Access = request.AccessKey,
+                    Signature = request.Signature,
+                    Host = request.Request.Host,
+                    Verb = request.Request.Verb,
+                    Path = request.Request.Path,
+                    Params = request.Request.Params,
+                    Headers = request.Request.Headers,
+                    BodyHash = request.Request.BodyHash,
+                },
+                context.CancellationToken),
+            Wire.IssueEc2TokenRequest.SignedOneofCase.StringToSign => await accessKeys.AuthenticateAsync(
+                operation, request.AccessKey, request.StringToSign.ToByteArray(), request.Signature, context.CancellationToken),
+            _ => throw Faults.Invalid("signed", "a request or a string to sign is needed"),
+        };
+        return new Wire.IssueTokenResponse { Token = token, Description = description.ToWire() };
     }
 
     public override async Task<Wire.TokenDescription> ValidateToken(Wire.ValidateTokenRequest request, ServerCallContext context) =>
         (await tokens.ValidateAsync(
             context.GetOperation(), request.Token, request.AllowExpired, request.EnforcesAccessRules, context.CancellationToken))
-        .ToWire(directory.Roles);
+        .ToWire();
 
     public override async Task<Empty> RevokeToken(Wire.RevokeTokenRequest request, ServerCallContext context)
     {
