@@ -7,6 +7,7 @@ using Nephos.Compute.Keypairs;
 using Nephos.Compute.Nodes;
 using Nephos.Compute.Placement;
 using Nephos.Compute.Quotas;
+using Nephos.Compute.Rest;
 using Nephos.Compute.Seams;
 using Nephos.Hosting;
 using Nephos.Hosting.Grpc;
@@ -36,6 +37,7 @@ public static class ComputeModule
         services.AddSingleton<INetworkApi, GrpcNetworkApi>();
         services.AddSingleton<IVolumeApi, GrpcVolumeApi>();
         services.AddSingleton<IImageApi, GrpcImageApi>();
+        services.AddSingleton<SecurityGroupProxy>();
         services.AddComputeCore();
     }
 
@@ -47,6 +49,7 @@ public static class ComputeModule
         app.MapGrpcService<KeypairsGrpcService>();
         app.MapGrpcService<HypervisorsGrpcService>();
         app.MapGrpcService<QuotasGrpcService>();
+        ComputeRest.Map(app);
     }
 
     /// <summary>Everything but the seams to other services and the edges.</summary>

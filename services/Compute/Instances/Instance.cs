@@ -133,6 +133,12 @@ internal sealed record Instance
     /// <summary>This record with something else wanted.</summary>
     public Instance Changed(DateTimeOffset now) => this with { Generation = Generation + 1, UpdatedAt = now };
 
+    /// <summary>This record with another size or place. On the same node the guest is asked to end and starts again; another node gets a
+    /// new epoch.</summary>
+    public Instance MovedTo(Claim claim) => claim.NodeId == Claim?.NodeId
+        ? this with { Claim = claim, RebootNonce = RebootNonce + 1, RebootKind = RebootKind.Soft }
+        : this with { Claim = claim, Epoch = Epoch + 1, PowerGeneration = PowerGeneration + 1 };
+
     /// <summary>This record with another state wanted.</summary>
     public Instance Wanting(DesiredState desired, DateTimeOffset now) => Changed(now) with { Desired = desired, Previous = Desired };
 }

@@ -24,6 +24,14 @@ internal static class InstanceOrders
         return Next(order, order.NodeId, order.Epoch, removes: true, spec, now);
     }
 
+    /// <summary>The order to end the guest properly, before it leaves the node.</summary>
+    public static Order Stop(Order order, DateTimeOffset now)
+    {
+        var spec = Wire.InstanceSpec.Parser.ParseFrom(order.Spec);
+        spec.DesiredState = Wire.DesiredState.Stopped;
+        return Next(order, order.NodeId, order.Epoch, removes: false, spec, now);
+    }
+
     /// <summary>The message for the agent.</summary>
     public static Wire.InstanceSpec ToWire(this Order order)
     {

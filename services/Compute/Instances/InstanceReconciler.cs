@@ -78,10 +78,16 @@ internal sealed partial class InstanceReconciler(
         }
         else if (instance.Claim is { } claim && instance.Fault is null && nodes.Find(claim.NodeId) is { } node)
         {
-            await Task.WhenAll(
-                _ports.EnsureAsync(pass, node, refreshPorts, cancellationToken),
-                _disks.EnsureAsync(pass, node, cancellationToken));
-            Publish(pass, node);
+            if (LeaveOthers(pass, node))
+            {
+                await Task.WhenAll(
+                    _ports.EnsureAsync(pass, node, refreshPorts, cancellationToken),
+                    _disks.EnsureAsync(pass, node, cancellationToken));
+                if (IsComplete(pass))
+                {
+                    pass.SetOrder(InstanceOrders.Run(instance, pass.Parts, node, node.AvailabilityZone, pass.Now));
+                }
+            }
             await _ports.ReleaseAsync(pass, cancellationToken);
             await _disks.ReleaseAsync(pass, cancellationToken);
         }
@@ -96,20 +102,25 @@ internal sealed partial class InstanceReconciler(
         return again is { } at ? WorkResult.After(at > pass.Now ? at - pass.Now + TimeSpan.FromMilliseconds(1) : WaitPause) : WorkResult.Done;
     }
 
-    /// <summary>Tells the nodes. The new node learns of an instance only when an old one has let it go or cannot be asked.</summary>
-    private void Publish(PassState pass, Node node)
+    /// <summary>Sends the instance away from every other node, with a proper end of the guest when it only moves.</summary>
+    /// <returns>True when the others have let it go, cannot be asked, or had time enough: what they still write is fenced off.</returns>
+    private bool LeaveOthers(PassState pass, Node node)
     {
-        var instance = pass.Instance;
+        var left = true;
         foreach (var old in pass.Parts.Orders.Where(order => order.NodeId != node.Id).ToList())
         {
-            pass.SetOrder(InstanceOrders.Remove(old, pass.Now));
+            var up = pass.IsUp(old.NodeId);
+            var ends = !old.Removes && pass.Instance.Resize is not null && up && pass.Now < old.Since + options.ReleaseDeadline
+                && pass.SeenBy(old.NodeId) is { Power: Power.Running or Power.Paused };
+            var order = ends ? InstanceOrders.Stop(old, pass.Now) : InstanceOrders.Remove(old, pass.Now);
+            pass.SetOrder(order);
+            if (up && !(order.Removes && IsGone(pass, order)) && pass.Now < order.Since + options.ReleaseDeadline)
+            {
+                pass.LookAgainBy(order.Since);
+                left = false;
+            }
         }
-        var leaving = pass.Parts.Orders.Any(order =>
-            order.NodeId != node.Id && pass.IsUp(order.NodeId) && pass.SeenBy(order.NodeId)?.Phase != Phase.Gone);
-        if (!leaving && IsComplete(pass))
-        {
-            pass.SetOrder(InstanceOrders.Run(instance, pass.Parts, node, node.AvailabilityZone, pass.Now));
-        }
+        return left;
     }
 
     /// <summary>Everything that the machine cannot start without is there. A running machine gets what is ready.</summary>

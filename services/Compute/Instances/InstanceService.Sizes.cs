@@ -53,15 +53,12 @@ internal sealed partial class InstanceService
                 Math.Max(0, flavor.MemoryMib - instance.Flavor.MemoryMib), cancellationToken);
             var (claim, notes) = await creation.ClaimAsync(
                 transaction, flavor, instance.AvailabilityZone, null, instance.Claim?.NodeId, cancellationToken);
-            return claim is null ? throw NoValidHost(notes) : instance.Changed(now) with
+            return claim is null ? throw NoValidHost(notes) : (instance.Changed(now) with
             {
                 Resize = new Resize(ResizeStep.Resizing, instance.Flavor, instance.Claim, instance.Desired, now),
                 Flavor = flavor,
-                Claim = claim,
-                Epoch = instance.Epoch + 1,
-                PowerGeneration = instance.PowerGeneration + 1,
                 PlacementNotes = notes,
-            };
+            }).MovedTo(claim);
         }, cancellationToken);
     }
 
@@ -73,14 +70,11 @@ internal sealed partial class InstanceService
         }, cancellationToken);
 
     public Task<InstanceDetails> RevertResizeAsync(OperationContext operation, string id, CancellationToken cancellationToken) =>
-        ActAsync(operation, id, "revertResize", [VmState.Resized], (instance, now) => instance.Changed(now) with
+        ActAsync(operation, id, "revertResize", [VmState.Resized], (instance, now) => (instance.Changed(now) with
         {
             Resize = instance.Resize! with { Step = ResizeStep.Reverting, OldFlavor = instance.Flavor, OldClaim = instance.Claim, StartedAt = now },
             Flavor = instance.Resize.OldFlavor,
-            Claim = instance.Resize.OldClaim,
-            Epoch = instance.Epoch + 1,
-            PowerGeneration = instance.PowerGeneration + 1,
-        }, cancellationToken);
+        }).MovedTo(instance.Resize.OldClaim!), cancellationToken);
 
     /// <summary>Gives the instance a new root disk made of an image. An instance in error gets out of it.</summary>
     public async Task<InstanceDetails> RebuildAsync(OperationContext operation, string id, RebuildWish wish, CancellationToken cancellationToken)
@@ -112,6 +106,8 @@ internal sealed partial class InstanceService
                 ImageProperties = WishResolver.Kept(image.Properties),
                 Disks = [.. instance.Disks.Select(disk => disk.IsRoot ? disk with { SourceId = image.Id, Source = DiskSource.Image } : disk)],
                 RootNonce = instance.RootNonce + 1,
+                RebootNonce = instance.RebootNonce + 1,
+                RebootKind = RebootKind.Hard,
                 PowerGeneration = instance.PowerGeneration + 1,
                 RootPowerGeneration = instance.PowerGeneration + 1,
                 Fault = null,

@@ -1,0 +1,33 @@
+using Microsoft.AspNetCore.Builder;
+using Nephos.Compute.Flavors;
+using Nephos.Compute.Instances;
+using Nephos.Compute.Keypairs;
+using Nephos.Compute.Nodes;
+using Nephos.Compute.Quotas;
+using Nephos.Hosting.Rest;
+
+namespace Nephos.Compute.Rest;
+
+/// <summary>All routes of the compute REST API.</summary>
+internal static class ComputeRest
+{
+    public static void Map(WebApplication app)
+    {
+        var rest = app.MapRest(ComputeDialect.Instance);
+        VersionEndpoints.Map(rest);
+        foreach (var root in ComputeDialect.Roots)
+        {
+            FlavorEndpoints.Map(rest, root);
+            KeypairEndpoints.Map(rest, root);
+            QuotaEndpoints.Map(rest, root);
+            NodeEndpoints.Map(rest, root);
+            ServerEndpoints.Map(rest, root);
+            ServerActionEndpoints.Map(rest, root);
+            ServerDeviceEndpoints.Map(rest, root);
+            ServerMetadataEndpoints.Map(rest, root);
+            SecurityGroupEndpoints.Map(rest, root);
+            ImageProxyEndpoints.Map(rest, root);
+            ExtensionEndpoints.Map(rest, root);
+        }
+    }
+}
