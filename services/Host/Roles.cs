@@ -1,5 +1,6 @@
 using Nephos.Compute;
 using Nephos.Hosting;
+using Nephos.Hypervisor;
 using Nephos.Identity;
 using Nephos.Networking;
 using Nephos.Node.Block;
@@ -17,5 +18,6 @@ internal static class Roles
         new("compute", b => b.AddCompute(), a => a.MapCompute()),
         new("storage", b => b.AddBlockDevices(), a => a.MapBlockDevices()),
         new("object", b => b.AddObjectStorage(), a => a.MapObjectStorage()),
+        new("hypervisor", b => b.AddHypervisor(), a => a.MapHypervisor()),
     ];
 }

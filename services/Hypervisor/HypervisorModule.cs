@@ -41,6 +41,7 @@ public static class HypervisorModule
         else
         {
             services.AddNodeNetwork();
+            services.AddVolumeHeads();
             services.AddNephosClient<BlockWire.Attachments.AttachmentsClient>("volume");
             services.AddSingleton<IHypervisor, QemuHypervisor>();
             services.AddSingleton<IVolumeConnector, BlockVolumeConnector>();
