@@ -1,3 +1,96 @@
 using System.CommandLine;
+using System.Globalization;
+using Nephos.LoadTests;
+using Nephos.LoadTests.Reports;
+using Nephos.LoadTests.Running;
+using Nephos.LoadTests.Scenarios;
 
-return await new RootCommand("Load scenarios against a running Nephos.").Parse(args).InvokeAsync();
+var state = new Option<string>("--state")
+{
+    Description = "State directory of the cloud",
+    Recursive = true,
+    DefaultValueFactory = _ => Environment.GetEnvironmentVariable("NEPHOS_STATE")
+        ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local", "state", "nephos"),
+};
+var seconds = new Option<int>("--seconds") { Description = "How long each load lasts", Recursive = true, DefaultValueFactory = _ => 5 };
+var connections = new Option<int>("--connections") { Description = "Copies of the closed model", Recursive = true, DefaultValueFactory = _ => 16 };
+var rate = new Option<double?>("--rate") { Description = "Open model: iterations a second, after a ramp of a fifth of the time", Recursive = true };
+var report = new Option<string?>("--report") { Description = "Folder for report.html and report.json", Recursive = true };
+var root = new RootCommand("Load scenarios against a running Nephos.") { state, seconds, connections, rate, report };
+
+var face = new Option<string[]>("--face") { Description = "swift, s3 or both", DefaultValueFactory = _ => ["s3", "swift"], AllowMultipleArgumentsPerToken = true };
+var operation = new Option<string[]>("--operation") { Description = "put, get, head, list, delete", DefaultValueFactory = _ => ["put", "get"], AllowMultipleArgumentsPerToken = true };
+var size = new Option<string>("--size") { Description = "Object size: 4K, 1M, 64M", DefaultValueFactory = _ => "4K" };
+var objects = new Command("object", "Objects through S3 and Swift") { face, operation, size };
+objects.SetAction((parse, cancellationToken) => RunAsync(parse, target =>
+    from f in parse.GetValue(face)!
+    from o in parse.GetValue(operation)!
+    select ObjectScenarios.Create(target, f, o, Bytes(parse.GetValue(size)!), Load(parse)), cancellationToken));
+
+var tokens = new Command("tokens", "Tokens issued by password and by token");
+tokens.SetAction((parse, cancellationToken) => RunAsync(parse, target => [ControlScenarios.IssueTokens(target, Load(parse)), ControlScenarios.IssueTokensByToken(target, Load(parse))], cancellationToken));
+
+var grpc = new Command("grpc", "Small calls over gRPC");
+grpc.SetAction((parse, cancellationToken) => RunAsync(parse, target => [ControlScenarios.ListFlavors(target, Load(parse))], cancellationToken));
+
+var create = new Command("servers", "Requests to create servers; meant for --set Hypervisor:Driver=simulated");
+create.SetAction((parse, cancellationToken) => RunAsync(parse, target => [ControlScenarios.CreateServers(target, Load(parse))], cancellationToken));
+
+var count = new Option<int>("--count") { Description = "Servers", DefaultValueFactory = _ => 200 };
+var boot = new Command("boot", "Create servers, wait until all are ACTIVE, list them") { count };
+boot.SetAction(async (parse, cancellationToken) =>
+{
+    using var target = await Target.OpenAsync(parse.GetValue(state)!, cancellationToken);
+    await Boot.RunAsync(target, parse.GetValue(count), cancellationToken);
+});
+
+var idle = new Command("idle", "Memory and processor time of the idle server");
+idle.SetAction(async (parse, cancellationToken) =>
+{
+    using var target = await Target.OpenAsync(parse.GetValue(state)!, cancellationToken);
+    await Task.Delay(TimeSpan.FromSeconds(2), cancellationToken);
+    var before = target.Process.CpuTime();
+    var period = TimeSpan.FromSeconds(parse.GetValue(seconds));
+    await Task.Delay(period, cancellationToken);
+    Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        $"idle: {target.Process.ResidentBytes() / 1e6:0} MB resident, {(target.Process.CpuTime() - before) / period * 100:0.0} % of a core"));
+});
+
+foreach (var command in new[] { objects, tokens, grpc, create, boot, idle })
+{
+    root.Subcommands.Add(command);
+}
+return await root.Parse(args).InvokeAsync();
+
+async Task<int> RunAsync(ParseResult parse, Func<Target, IEnumerable<Scenario>> scenarios, CancellationToken cancellationToken)
+{
+    using var target = await Target.OpenAsync(parse.GetValue(state)!, cancellationToken);
+    var results = new List<(Scenario, ScenarioStats)>();
+    foreach (var scenario in scenarios(target))
+    {
+        Console.Error.WriteLine($"running {scenario.Name}");
+        results.Add((scenario, await new ScenarioRunner(target.Process).RunAsync(scenario, cancellationToken)));
+    }
+    ReportWriter.WriteConsole(results);
+    if (parse.GetValue(report) is { } directory)
+    {
+        ReportWriter.WriteFiles(directory, results);
+    }
+    return results.All(result => result.Item2.Succeeded > 0 && result.Item2.Failed == 0) ? 0 : 1;
+}
+
+IReadOnlyList<LoadSimulation> Load(ParseResult parse)
+{
+    var during = TimeSpan.FromSeconds(parse.GetValue(seconds));
+    return parse.GetValue(rate) is { } perSecond
+        ? [new LoadSimulation.RampingInject(perSecond, during / 5), new LoadSimulation.Inject(perSecond, during)]
+        : [new LoadSimulation.KeepConstant(parse.GetValue(connections), during)];
+}
+
+static long Bytes(string text) => text.ToUpperInvariant() switch
+{
+    [.. var number, 'K'] => long.Parse(number, CultureInfo.InvariantCulture) << 10,
+    [.. var number, 'M'] => long.Parse(number, CultureInfo.InvariantCulture) << 20,
+    [.. var number, 'G'] => long.Parse(number, CultureInfo.InvariantCulture) << 30,
+    var number => long.Parse(number, CultureInfo.InvariantCulture),
+};
