@@ -8,7 +8,7 @@ namespace Nephos.Hypervisor.Network;
 internal sealed class SimulatedNetworkDriver(NodeNetworkSettings settings) : INetworkDriver
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<Guid, ushort> _zones = [];
+    private readonly NodeNumbers _numbers = new();
     private volatile IReadOnlyDictionary<Guid, WiredPort> _wired = ImmutableDictionary<Guid, WiredPort>.Empty;
 
     public NetworkCapabilities Capabilities { get; } = new(CanWire: true, Tunnels: true, ["The network is simulated."]);
@@ -20,12 +20,8 @@ internal sealed class SimulatedNetworkDriver(NodeNetworkSettings settings) : INe
     {
         lock (_lock)
         {
-            foreach (var network in desired.Networks.Keys.Where(id => !_zones.ContainsKey(id)))
-            {
-                _zones.Add(network, checked((ushort)(_zones.Count + 1)));
-            }
-
-            var plan = DataPlanePlan.Create(desired, settings, _zones);
+            _numbers.Assign(desired, []);
+            var plan = DataPlanePlan.Create(desired, settings, _numbers);
             Applied = plan;
             var report = new Linux.ReportBuilder(plan);
             foreach (var router in plan.Routers)

@@ -33,7 +33,8 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
     private volatile IReadOnlyDictionary<Guid, WiredPort> _wired = ImmutableDictionary<Guid, WiredPort>.Empty;
     private volatile DataPlaneHandles? _dataPlane;
     private DataPlanePlan? _applied;
-    private string _appliedRules = "";
+    private readonly NodeNumbers _numbers = new();
+    private NftRuleset? _appliedRules;
     private long _verifiedAt;
     private bool _verifyNext = true;
 
@@ -137,21 +138,19 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
         var verify = _verifyNext || _clock.GetElapsedTime(_verifiedAt) >= VerifyInterval;
         _verifyNext = true;
 
-        var plan = DataPlanePlan.Create(desired, _settings, NetworkZones.Assign(desired, dataPlane.Links.Links()));
+        _numbers.Assign(desired, dataPlane.Links.Links());
+        var plan = DataPlanePlan.Create(desired, _settings, _numbers);
         var report = new ReportBuilder(plan);
         // Rules before devices: a guest must not be connected one moment without them. They name devices that need not exist yet.
-        if (verify || plan.DataPlane.Rules != _appliedRules)
+        bool removes;
+        try
         {
-            try
-            {
-                dataPlane.Rules.Run(plan.DataPlane.Rules);
-                _appliedRules = plan.DataPlane.Rules;
-            }
-            catch (NftException error)
-            {
-                LogRulesRefused(_logger, desired.Revision, error.Message);
-                return report.AllFailed(error.Message);
-            }
+            removes = ApplyRules(dataPlane.Rules, plan.Filter, verify);
+        }
+        catch (NftException error)
+        {
+            LogRulesRefused(_logger, desired.Revision, error.Message);
+            return report.AllFailed(error.Message);
         }
 
         dataPlane.Namespace.SetParameters(plan.DataPlane.Parameters);
@@ -162,7 +161,11 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
         _host.Apply(plan.Legs, verify, report);
         _routers.Apply(plan.Routers, verify, report);
         ServeGuests(dataPlane, plan, applier.Links, report);
-        EndOutlawedConnections(dataPlane, plan);
+        if (removes)
+        {
+            EndOutlawedConnections(dataPlane, plan);
+        }
+
         var moreToRemove = RemoveUnwanted(dataPlane, plan, applier.Links);
 
         _applied = plan;
@@ -199,7 +202,38 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
         _dataPlane?.Dispose();
         _dataPlane = null;
         _applied = null;
+        _appliedRules = null;
         _verifyNext = true;
+    }
+
+    /// <summary>Writes what changed, or everything when that is not known or shall be sure.</summary>
+    /// <returns>True when something may not pass any more that did, or might have.</returns>
+    private bool ApplyRules(NftContext context, NftRuleset rules, bool verify)
+    {
+        if (!verify && _appliedRules is { } before && rules.ChangeFrom(before) is { } change)
+        {
+            try
+            {
+                if (change.Text.Length > 0)
+                {
+                    context.Run(change.Text);
+                }
+
+                _appliedRules = rules;
+                return change.Removes;
+            }
+            catch (NftException error)
+            {
+                // Somebody changed our tables: they are written anew.
+                LogChangeRefused(_logger, error.Message);
+            }
+        }
+
+        var removes = _appliedRules is null || rules.ChangeFrom(_appliedRules) is null or { Removes: true };
+        _appliedRules = null;
+        context.Run(rules.Replace());
+        _appliedRules = rules;
+        return removes;
     }
 
     private NetworkNamespace OpenPeer(string name) => name.Length == 0 ? _host.Handles.Namespace.Reopen() : NetworkNamespace.Open(name);
@@ -237,11 +271,6 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
     /// <summary>Rules let established connections pass; those that the present rules would not let begin are cut here.</summary>
     private void EndOutlawedConnections(DataPlaneHandles dataPlane, DataPlanePlan plan)
     {
-        if (_applied is { } before && before.DataPlane.Rules == plan.DataPlane.Rules)
-        {
-            return;
-        }
-
         var present = LocalAddresses(plan);
         var gone = _applied is null ? [] : LocalAddresses(_applied).Except(present).ToHashSet();
         var zones = plan.Networks.ToDictionary(network => network.Zone, network => network.Id);
@@ -294,6 +323,9 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
 
     [LoggerMessage(LogLevel.Error, "The packet rules of revision {Revision} were refused, nothing was changed: {Reason}")]
     private static partial void LogRulesRefused(ILogger logger, ulong revision, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "A change of the packet rules was refused, they are replaced: {Reason}")]
+    private static partial void LogChangeRefused(ILogger logger, string reason);
 
     [LoggerMessage(LogLevel.Information, "Removed {ObjectKind} {Name}")]
     private static partial void LogRemoved(ILogger logger, string objectKind, string name);

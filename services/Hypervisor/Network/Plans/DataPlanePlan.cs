@@ -1,4 +1,5 @@
 using System.Net;
+using Nephos.Hypervisor.Network.Nft;
 using Nephos.Hypervisor.Network.Rules;
 
 namespace Nephos.Hypervisor.Network.Plans;
@@ -12,6 +13,7 @@ internal sealed record NodeNetworkSettings(DataPlaneNames Names, IPAddress? Vtep
 internal sealed record LegPlan(Guid NetworkId, string PhysicalNetwork, PeerPlan Link, IReadOnlyList<AddressPlan> Addresses, IReadOnlyList<IPNetwork> Networks);
 
 /// <summary>The whole desired state of a node, worked out: a pure function of the snapshot and the node's settings.</summary>
+/// <param name="Filter">The packet rules of the data plane's namespace.</param>
 /// <param name="Problems">Items that cannot be made, with why.</param>
 internal sealed record DataPlanePlan(
     NodeState State,
@@ -20,13 +22,14 @@ internal sealed record DataPlanePlan(
     IReadOnlyList<LegPlan> Legs,
     IReadOnlyList<FilterPort> Ports,
     IReadOnlyList<FilterNetwork> Networks,
+    NftRuleset Filter,
     IReadOnlyDictionary<Guid, string> Problems)
 {
-    /// <param name="zones">Number of each network in connection tracking; kept over restarts.</param>
-    public static DataPlanePlan Create(NodeState state, NodeNetworkSettings settings, IReadOnlyDictionary<Guid, ushort> zones) =>
-        new Builder(state, settings, zones).Build();
+    /// <param name="numbers">Has a number for each network and port of the state.</param>
+    public static DataPlanePlan Create(NodeState state, NodeNetworkSettings settings, NodeNumbers numbers) =>
+        new Builder(state, settings, numbers).Build();
 
-    private sealed class Builder(NodeState state, NodeNetworkSettings settings, IReadOnlyDictionary<Guid, ushort> zones)
+    private sealed class Builder(NodeState state, NodeNetworkSettings settings, NodeNumbers numbers)
     {
         private readonly DataPlaneNames _names = settings.Names;
         private readonly Mac _bridgeMac = Mac.Derive(settings.Names.Prefix + "/bridge");
@@ -70,15 +73,14 @@ internal sealed record DataPlanePlan(
                 ],
                 _links,
                 [new AddressPlan("lo", GuestServices.MetadataAddress, 32)],
-                _routes, _neighbours, _tunnelEntries,
-                new FilterRules(state, _networks, ports, _bridgeMac).Compile());
-            return new DataPlanePlan(state, plan, routers, _legs, ports, _networks, _problems);
+                _routes, _neighbours, _tunnelEntries, Rules: "");
+            return new DataPlanePlan(state, plan, routers, _legs, ports, _networks, new FilterRules(state, _networks, ports, _bridgeMac).Compile(), _problems);
         }
 
         private void AddNetwork(NetworkSpec network)
         {
             var bridge = DataPlaneNames.Bridge(network.Id);
-            var zone = zones[network.Id];
+            var zone = numbers.Zone(network.Id);
             _networks.Add(new FilterNetwork(network.Id, bridge, zone));
             _links.Add(new BridgePlan(bridge, DataPlaneNames.Alias("network", network.Id, zone), network.Mtu, _bridgeMac));
             // Answers of the metadata service leave by the bridge they belong to; the metric keeps the routes apart.
@@ -135,14 +137,14 @@ internal sealed record DataPlanePlan(
             return false;
         }
 
-        private FilterPort AddPort(PortSpec port, int index)
+        private FilterPort AddPort(PortSpec port)
         {
             var (tap, bridge) = (DataPlaneNames.Tap(port.Id), DataPlaneNames.Bridge(port.NetworkId));
             _links.Add(new TapPlan(tap, DataPlaneNames.Alias("port", port.Id, port.Epoch), state.Networks[port.NetworkId].Mtu, port.AdminStateUp, bridge));
             // Known at once, so that the metadata service needs no question to answer.
             _neighbours.AddRange(port.FixedIps.Where(ip => ip.Address.IsIpv4()).Select(ip => new NeighbourPlan(bridge, ip.Address, port.Mac)));
             var served = port.FixedIps.Any(ip => ip.Address.IsIpv4() && state.Subnets.TryGetValue(ip.SubnetId, out var subnet) && subnet.EnableDhcp);
-            return new FilterPort(port, tap, (uint)index + 1, served);
+            return new FilterPort(port, tap, numbers.Port(port.Id), served);
         }
 
         private void AddRemotePorts()

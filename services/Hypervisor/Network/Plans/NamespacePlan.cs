@@ -33,7 +33,7 @@ internal readonly record struct TunnelEntryPlan(string Link, Mac Mac, IPAddress 
 
 /// <summary>Everything that shall be in one namespace, and by that everything that shall not.</summary>
 /// <param name="Parameters">Kernel parameters below /proc/sys; device names in them must exist.</param>
-/// <param name="Rules">One nftables transaction that replaces our tables.</param>
+/// <param name="Rules">One nftables transaction that replaces our tables; empty where the rules are kept apart.</param>
 internal sealed record NamespacePlan(
     string Name,
     IReadOnlyList<(string Path, string Value)> Parameters,

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Net;
-using System.Text;
+using Nephos.Hypervisor.Network.Nft;
 
 namespace Nephos.Hypervisor.Network.Rules;
 
@@ -21,151 +21,132 @@ internal sealed record FilterNetwork(Guid Id, string BridgeName, ushort Zone);
 /// </remarks>
 internal sealed class FilterRules(NodeState state, IReadOnlyList<FilterNetwork> networks, IReadOnlyList<FilterPort> ports, Mac bridgeMac)
 {
-    public const string GuardTable = "bridge nephos_guard";
-    public const string GroupTable = "inet nephos_sg";
+    private const string GuardTable = "bridge nephos_guard";
+    private const string GroupTable = "inet nephos_sg";
 
-    private readonly StringBuilder _text = new();
-    private readonly Dictionary<string, string> _sets = [];
-    private readonly Dictionary<string, string> _chains = [];
     private readonly Dictionary<Guid, FilterNetwork> _networks = networks.ToDictionary(network => network.Id);
+    private readonly Dictionary<string, NftSet> _groupSets = [];
+    private readonly Dictionary<string, NftChain> _groupChains = [];
 
-    /// <summary>One transaction that replaces everything of ours.</summary>
-    public string Compile()
-    {
-        WriteGuard();
-        WriteGroups();
-        return _text.ToString();
-    }
+    public NftRuleset Compile() => new([Guard(), Groups()]);
 
-    private void WriteGuard()
+    private NftTable Guard()
     {
         var secured = ports.Where(port => port.Port.PortSecurity).ToList();
         var bindings = secured.SelectMany(Bindings).Distinct().ToList();
-        Begin(GuardTable);
-        Set("taps", "ifname", "", ports.Select(port => Quote(port.TapName)));
-        Set("served", "ifname", "", ports.Where(port => port.ServedByDhcp).Select(port => Quote(port.TapName)));
-        Set("macs", "ifname . ether_addr", "", bindings.Select(b => $"{Quote(b.Tap)} . {b.Mac}").Distinct());
+        var sets = new Dictionary<string, NftSet>
+        {
+            ["taps"] = Set("type ifname;", ports.Select(port => Quote(port.TapName))),
+            ["served"] = Set("type ifname;", ports.Where(port => port.ServedByDhcp).Select(port => Quote(port.TapName))),
+            ["macs"] = Set("type ifname . ether_addr;", bindings.Select(b => $"{Quote(b.Tap)} . {b.Mac}").Distinct()),
+            ["portno"] = Map("type ifname : mark;", secured.Select(port => (Quote(port.TapName), Number(port.Number)))),
+        };
         foreach (var version in new[] { 4, 6 })
         {
             var ofVersion = bindings.Where(b => b.Addresses.IsIpv4() == (version == 4)).ToList();
-            var type = $"ifname . ether_addr . ipv{version}_addr";
-            Set($"bind{version}", type, "", ofVersion.Where(b => b.Addresses.IsHost()).Select(Element));
+            var type = Invariant($"type ifname . ether_addr . ipv{version}_addr;");
+            sets[Invariant($"bind{version}")] = Set(type, ofVersion.Where(b => b.Addresses.IsHost()).Select(Element));
             // Wide pairs in a set of their own: sets of intervals cost more per packet and are rarely needed.
-            Set($"wide{version}", type, "flags interval;", Widest(ofVersion).Select(Element));
+            sets[Invariant($"wide{version}")] = Set(type + " flags interval;", Widest(ofVersion).Select(Element));
         }
 
-        _text.AppendLine("map portno { type ifname : mark;");
-        Elements(secured.Select(port => Invariant($"{Quote(port.TapName)} : {port.Number}")));
-        _text.AppendLine(Invariant($$"""
-            }
-            chain c_pre { type filter hook prerouting priority -300; policy accept;
-              meta mark set 0
-              meta mark set iifname map @portno
-              iifname @served udp dport 67 drop
-              meta mark != 0 jump c_guard
-            }
-            chain c_guard {
-              ether type arp iifname . arp saddr ether . arp saddr ip @bind4 iifname . ether saddr . arp saddr ip @bind4 accept
-              ether type arp iifname . arp saddr ether . arp saddr ip @wide4 iifname . ether saddr . arp saddr ip @wide4 accept
-              ether type arp iifname . ether saddr @macs arp saddr ip 0.0.0.0 accept
-              ether type arp counter drop
-              ether type ip iifname . ether saddr @macs ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
-              ether type ip udp sport 67 udp dport 68 counter drop
-              ether type ip iifname . ether saddr . ip saddr @bind4 accept
-              ether type ip iifname . ether saddr . ip saddr @wide4 accept
-              ether type ip6 icmpv6 type { nd-router-advert, nd-redirect } counter drop
-              ether type ip6 udp sport 547 udp dport 546 counter drop
-              ether type ip6 iifname . ether saddr @macs ip6 saddr :: icmpv6 type { nd-neighbor-solicit, nd-router-solicit, mld2-listener-report } accept
-              ether type ip6 iifname . ether saddr . ip6 saddr @bind6 accept
-              ether type ip6 iifname . ether saddr . ip6 saddr @wide6 accept
-              counter drop
-            }
-            chain c_metadata { type filter hook prerouting priority -299; policy accept;
-              iifname @taps ip daddr {{GuestServices.MetadataAddress}} ether daddr set {{bridgeMac}} meta pkttype set host
-            }
-            chain c_dst { type filter hook forward priority -250; policy accept;
-              ip daddr {{GuestServices.MetadataAddress}} drop
-              arp daddr ip {{GuestServices.MetadataAddress}} drop
-              meta mark set 0
-              meta mark set oifname map @portno
-            }
-            }
-            """));
+        return new NftTable(GuardTable, sets, new Dictionary<string, NftChain>
+        {
+            ["c_guard"] = new("", [
+                "ether type arp iifname . arp saddr ether . arp saddr ip @bind4 iifname . ether saddr . arp saddr ip @bind4 accept",
+                "ether type arp iifname . arp saddr ether . arp saddr ip @wide4 iifname . ether saddr . arp saddr ip @wide4 accept",
+                "ether type arp iifname . ether saddr @macs arp saddr ip 0.0.0.0 accept",
+                "ether type arp counter drop",
+                "ether type ip iifname . ether saddr @macs ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
+                "ether type ip udp sport 67 udp dport 68 counter drop",
+                "ether type ip iifname . ether saddr . ip saddr @bind4 accept",
+                "ether type ip iifname . ether saddr . ip saddr @wide4 accept",
+                "ether type ip6 icmpv6 type { nd-router-advert, nd-redirect } counter drop",
+                "ether type ip6 udp sport 547 udp dport 546 counter drop",
+                "ether type ip6 iifname . ether saddr @macs ip6 saddr :: icmpv6 type { nd-neighbor-solicit, nd-router-solicit, mld2-listener-report } accept",
+                "ether type ip6 iifname . ether saddr . ip6 saddr @bind6 accept",
+                "ether type ip6 iifname . ether saddr . ip6 saddr @wide6 accept",
+                "counter drop",
+            ]),
+            ["c_pre"] = new("type filter hook prerouting priority -300; policy accept;", [
+                "meta mark set 0",
+                "meta mark set iifname map @portno",
+                "iifname @served udp dport 67 drop",
+                "meta mark != 0 jump c_guard",
+            ]),
+            ["c_metadata"] = new("type filter hook prerouting priority -299; policy accept;", [
+                $"iifname @taps ip daddr {GuestServices.MetadataAddress} ether daddr set {bridgeMac} meta pkttype set host",
+            ]),
+            ["c_dst"] = new("type filter hook forward priority -250; policy accept;", [
+                $"ip daddr {GuestServices.MetadataAddress} drop",
+                $"arp daddr ip {GuestServices.MetadataAddress} drop",
+                "meta mark set 0",
+                "meta mark set oifname map @portno",
+            ]),
+        });
     }
 
-    private void WriteGroups()
+    private NftTable Groups()
     {
-        Begin(GroupTable);
-        var (egress, ingress, stateless) = (new List<string>(), new List<string>(), new List<string>());
+        var (egress, ingress, stateless) = (new List<(string, string)>(), new List<(string, string)>(), new List<string>());
         foreach (var port in ports.Where(port => port.Port.PortSecurity))
         {
             var groups = port.Port.SecurityGroupIds.Select(id => state.SecurityGroups.GetValueOrDefault(id)).OfType<SecurityGroupSpec>().ToList();
             var rules = groups.SelectMany(group => group.Rules).ToList();
-            egress.Add(Invariant($"{port.Number} : jump {Chain("e", rules, ingress: false, port.Port.NetworkId)}"));
-            ingress.Add(Invariant($"{port.Number} : jump {Chain("i", rules, ingress: true, port.Port.NetworkId)}"));
+            egress.Add((Number(port.Number), $"jump {Chain("e", rules, ingress: false, port.Port.NetworkId)}"));
+            ingress.Add((Number(port.Number), $"jump {Chain("i", rules, ingress: true, port.Port.NetworkId)}"));
             if (groups.Count > 0 && groups.TrueForAll(group => group.Stateless))
             {
-                stateless.Add(Invariant($"{port.Number}"));
+                stateless.Add(Number(port.Number));
             }
         }
 
-        Set("bridges", "ifname", "", networks.Select(network => Quote(network.BridgeName)));
-        Set("stateless", "mark", "", stateless);
-        _text.AppendLine("map zone { typeof iifname : ct zone;");
-        Elements(networks.Select(network => Invariant($"{Quote(network.BridgeName)} : {network.Zone}")));
-        _text.AppendLine("}");
-        foreach (var (_, text) in _sets.OrderBy(set => set.Key, StringComparer.Ordinal))
-        {
-            _text.Append(text);
-        }
-
-        foreach (var (name, text) in _chains.OrderBy(chain => chain.Key, StringComparer.Ordinal))
-        {
-            _text.AppendLine(Invariant($"chain {name} {{\n{text}\n}}"));
-        }
-
-        VerdictMap("out_of", egress);
-        VerdictMap("into", ingress);
-        _text.AppendLine(Invariant($$"""
-            chain c_raw { type filter hook prerouting priority -300; policy accept;
-              ct zone set iifname map @zone
-            }
-            chain c_raw_out { type filter hook output priority -300; policy accept;
-              ct zone set oifname map @zone
-            }
-            chain c_egress { type filter hook prerouting priority -150; policy accept;
-              iifname != @bridges return
-              meta mark 0 return
-              ct state invalid drop
-              meta mark != @stateless ct state established,related accept
-              ip daddr {{GuestServices.MetadataAddress}} accept
-              icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld2-listener-report } accept
-              meta mark vmap @out_of
-              counter drop
-            }
-            chain c_ingress { type filter hook forward priority 0; policy accept;
-              iifname != @bridges return
-              meta mark 0 return
-              meta mark != @stateless ct state established,related accept
-              ct state invalid drop
-              icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, mld-listener-query } accept
-              meta mark vmap @into
-              counter drop
-            }
-            chain c_input { type filter hook input priority 0; policy drop;
-              iifname "lo" accept
-              iifname @bridges ip daddr {{GuestServices.MetadataAddress}} tcp dport 80 accept
-            }
-            }
-            """));
+        return new NftTable(
+            GroupTable,
+            new Dictionary<string, NftSet>(_groupSets)
+            {
+                ["bridges"] = Set("type ifname;", networks.Select(network => Quote(network.BridgeName))),
+                ["stateless"] = Set("type mark;", stateless),
+                ["zone"] = Map("typeof iifname : ct zone;", networks.Select(network => (Quote(network.BridgeName), Number(network.Zone)))),
+                ["out_of"] = Map("type mark : verdict;", egress),
+                ["into"] = Map("type mark : verdict;", ingress),
+            },
+            new Dictionary<string, NftChain>(_groupChains)
+            {
+                ["c_raw"] = new("type filter hook prerouting priority -300; policy accept;", ["ct zone set iifname map @zone"]),
+                ["c_raw_out"] = new("type filter hook output priority -300; policy accept;", ["ct zone set oifname map @zone"]),
+                ["c_egress"] = new("type filter hook prerouting priority -150; policy accept;", [
+                    "iifname != @bridges return",
+                    "meta mark 0 return",
+                    "ct state invalid drop",
+                    "meta mark != @stateless ct state established,related accept",
+                    $"ip daddr {GuestServices.MetadataAddress} accept",
+                    "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld2-listener-report } accept",
+                    "meta mark vmap @out_of",
+                    "counter drop",
+                ]),
+                ["c_ingress"] = new("type filter hook forward priority 0; policy accept;", [
+                    "iifname != @bridges return",
+                    "meta mark 0 return",
+                    "meta mark != @stateless ct state established,related accept",
+                    "ct state invalid drop",
+                    "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, mld-listener-query } accept",
+                    "meta mark vmap @into",
+                    "counter drop",
+                ]),
+                ["c_input"] = new("type filter hook input priority 0; policy drop;", [
+                    "iifname \"lo\" accept",
+                    $"iifname @bridges ip daddr {GuestServices.MetadataAddress} tcp dport 80 accept",
+                ]),
+            });
     }
 
     /// <summary>The chain with these rules; made when it is the first port that has them.</summary>
     private string Chain(string kind, List<RuleSpec> rules, bool ingress, Guid networkId)
     {
-        var lines = string.Join('\n', RuleText.Compile(rules, ingress, (group, version) => GroupSet(group, networkId, version)));
-        var name = $"{kind}_{RuleText.Digest(lines, 12)}";
-        _chains[name] = lines;
+        var lines = RuleText.Compile(rules, ingress, (group, version) => GroupSet(group, networkId, version));
+        var name = $"{kind}_{RuleText.Digest(string.Join('\n', lines), 12)}";
+        _groupChains[name] = new NftChain("", lines);
         return name;
     }
 
@@ -174,15 +155,12 @@ internal sealed class FilterRules(NodeState state, IReadOnlyList<FilterNetwork> 
     {
         var zone = _networks.TryGetValue(networkId, out var network) ? network.Zone : 0;
         var name = Invariant($"g{version}_{RuleText.Digest(groupId.ToString(), 12)}_{zone}");
-        if (!_sets.ContainsKey(name))
+        if (!_groupSets.ContainsKey(name))
         {
             var members = state.GroupMembers.Where(m => m.GroupId == groupId && m.NetworkId == networkId)
                 .SelectMany(m => m.Addresses)
                 .Where(address => address.IsIpv4() == (version == 4));
-            var text = new StringBuilder(Invariant($"set {name} {{ type ipv{version}_addr; flags interval;\n"));
-            var elements = string.Join(", ", RuleText.Collapse(members).Select(member => member.ToRule()));
-            text.Append(elements.Length == 0 ? "}\n" : $"elements = {{ {elements} }}\n}}\n");
-            _sets[name] = text.ToString();
+            _groupSets[name] = Set(Invariant($"type ipv{version}_addr; flags interval;"), RuleText.Collapse(members).Select(member => member.ToRule()));
         }
 
         return name;
@@ -204,32 +182,14 @@ internal sealed class FilterRules(NodeState state, IReadOnlyList<FilterNetwork> 
     private static string Element((string Tap, Mac Mac, IPNetwork Addresses) binding) =>
         $"{Quote(binding.Tap)} . {binding.Mac} . {binding.Addresses.ToRule()}";
 
+    private static NftSet Set(string type, IEnumerable<string> elements) => new(IsMap: false, type, elements.ToDictionary(element => element, _ => ""));
+
+    private static NftSet Map(string type, IEnumerable<(string Key, string Value)> elements) =>
+        new(IsMap: true, type, elements.ToDictionary(element => element.Key, element => element.Value));
+
     private static string Quote(string name) => $"\"{name}\"";
 
+    private static string Number(uint number) => number.ToString(CultureInfo.InvariantCulture);
+
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
-    private void Begin(string table) => _text.AppendLine(Invariant($"table {table}\ndelete table {table}\ntable {table} {{"));
-
-    private void Set(string name, string type, string flags, IEnumerable<string> elements)
-    {
-        _text.AppendLine(Invariant($"set {name} {{ type {type}; {flags}"));
-        Elements(elements);
-        _text.AppendLine("}");
-    }
-
-    private void VerdictMap(string name, IEnumerable<string> elements)
-    {
-        _text.AppendLine(Invariant($"map {name} {{ type mark : verdict;"));
-        Elements(elements);
-        _text.AppendLine("}");
-    }
-
-    private void Elements(IEnumerable<string> elements)
-    {
-        var all = string.Join(", ", elements);
-        if (all.Length > 0)
-        {
-            _text.AppendLine(Invariant($"elements = {{ {all} }}"));
-        }
-    }
 }
