@@ -2,6 +2,7 @@ using System.Net;
 using Nephos.Hypervisor.Network.Linux;
 using Nephos.Hypervisor.Network.Namespaces;
 using Nephos.Hypervisor.Network.Netlink;
+using Nephos.Hypervisor.Network.Nft;
 using Nephos.Hypervisor.Network.Plans;
 using Xunit;
 using Xunit.Abstractions;
@@ -82,7 +83,7 @@ public sealed class RestartTests(ITestOutputHelper output)
                 using var links = new RouteNetlink();
                 links.SetMaster(links.FindLink(DataPlaneNames.Tap(Guid.Parse(port.Id)))!.Index, 0);
                 links.DeleteLink(links.FindLink(DataPlaneNames.Bridge(Guid.Parse(subnet.NetworkId)))!.Index);
-                using var rules = new Hypervisor.Network.Nft.NftContext();
+                using var rules = new NftContext();
                 rules.Run("flush ruleset");
             });
         }

@@ -1,4 +1,5 @@
 using System.Net;
+using Nephos.Hypervisor.Network;
 using Nephos.Hypervisor.Network.Namespaces;
 using Nephos.Hypervisor.Network.Netlink;
 using Xunit;
@@ -180,7 +181,7 @@ public sealed class RouterTests
 
         var report = await node.Driver.ApplyAsync(node.State.Build(), CancellationToken.None);
         var status = report.Networks.Single();
-        Assert.Equal(Hypervisor.Network.ItemState.Failed, status.State);
+        Assert.Equal(ItemState.Failed, status.State);
         Assert.Contains("overlaps route 198.51.100.0/24 of the host", status.Error, StringComparison.Ordinal);
         Assert.Null(Conversation.Open(node.Host, "198.51.100.254", 80, TimeSpan.FromMilliseconds(100)));
         using var links = node.Host.Run(() => new RouteNetlink());
@@ -216,7 +217,7 @@ public sealed class RouterTests
             node.Host.Run(() =>
             {
                 using var links = new RouteNetlink();
-                links.CreateVeth("up0", "test", "eth0", "test", Hypervisor.Network.Mac.Derive("world"), Namespace.Descriptor);
+                links.CreateVeth("up0", "test", "eth0", "test", Mac.Derive("world"), Namespace.Descriptor);
                 SetUp(links, "up0", "198.51.100.1");
                 links.ReplaceRoute(new Route(IPNetwork.Parse("0.0.0.0/0"), IPAddress.Parse("198.51.100.2"), links.FindLink("up0")!.Index, 0));
             });

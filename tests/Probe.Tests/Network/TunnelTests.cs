@@ -1,4 +1,5 @@
 using System.Net;
+using Nephos.Hypervisor.Network;
 using Nephos.Hypervisor.Network.Namespaces;
 using Nephos.Hypervisor.Network.Netlink;
 using Xunit;
@@ -17,7 +18,7 @@ public sealed class TunnelTests
         left.Host.Run(() =>
         {
             using var links = new RouteNetlink();
-            links.CreateVeth("under0", "test", "under0", "test", Hypervisor.Network.Mac.Derive("under"), right.Host.Descriptor);
+            links.CreateVeth("under0", "test", "under0", "test", Mac.Derive("under"), right.Host.Descriptor);
         });
         SetUnderlay(left.Host, "192.0.2.1");
         SetUnderlay(right.Host, "192.0.2.2");
