@@ -1,3 +1,4 @@
+using Nephos.BlockStorage;
 using Nephos.Compute;
 using Nephos.Hosting;
 using Nephos.Hypervisor;
@@ -16,6 +17,7 @@ internal static class Roles
         new("identity", b => b.AddIdentity(), a => a.MapIdentity()),
         new("network", b => b.AddNetworking(), a => a.MapNetworking()),
         new("compute", b => b.AddCompute(), a => a.MapCompute()),
+        new("volume", b => b.AddBlockStorage(), a => a.MapBlockStorage()),
         new("storage", b => b.AddBlockDevices(), a => a.MapBlockDevices()),
         new("object", b => b.AddObjectStorage(), a => a.MapObjectStorage()),
         new("hypervisor", b => b.AddHypervisor(), a => a.MapHypervisor()),

@@ -1,0 +1,19 @@
+using System.Text.Json.Serialization;
+using Nephos.BlockStorage.Attachments;
+using Nephos.BlockStorage.Images;
+using Nephos.BlockStorage.Quotas;
+using Nephos.BlockStorage.Snapshots;
+using Nephos.BlockStorage.Volumes;
+using Nephos.BlockStorage.VolumeTypes;
+
+namespace Nephos.BlockStorage;
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault)]
+[JsonSerializable(typeof(Volume))]
+[JsonSerializable(typeof(Snapshot))]
+[JsonSerializable(typeof(Attachment))]
+[JsonSerializable(typeof(VolumeType))]
+[JsonSerializable(typeof(QuotaLimits))]
+[JsonSerializable(typeof(QuotaUsage))]
+[JsonSerializable(typeof(ImageLayer))]
+internal sealed partial class BlockStorageJson : JsonSerializerContext;

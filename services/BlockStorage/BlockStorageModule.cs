@@ -1,0 +1,69 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Nephos.BlockStorage.Attachments;
+using Nephos.BlockStorage.Devices;
+using Nephos.BlockStorage.Images;
+using Nephos.BlockStorage.Quotas;
+using Nephos.BlockStorage.Snapshots;
+using Nephos.BlockStorage.Volumes;
+using Nephos.BlockStorage.VolumeTypes;
+using Nephos.Hosting;
+using Nephos.Hosting.Grpc;
+using Nephos.Kernel.Reconciliation;
+using Nephos.Kernel.State;
+using Image = Nephos.Protos.Image.V1;
+using Storage = Nephos.Protos.Storage.V1;
+
+namespace Nephos.BlockStorage;
+
+/// <summary>Block storage: volumes, snapshots, attachments and types over gRPC and the block storage REST API.</summary>
+public static class BlockStorageModule
+{
+    public static void AddBlockStorage(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddNephosOptions<BlockStorageOptions>(BlockStorageOptions.Section);
+        services.AddNephosClient<Storage.BlockDevices.BlockDevicesClient>("storage");
+        services.AddNephosClient<Image.Images.ImagesClient>("image");
+        services.AddNephosClient<Image.ImageBlocks.ImageBlocksClient>("image");
+        services.AddSingleton<IBlockDevices, GrpcBlockDevices>();
+        services.AddSingleton<IImages, GrpcImages>();
+        services.AddBlockStorageCore();
+        services.AddHostedService<ImagePreparation>();
+        services.AddReconciler<VolumeReconciler>();
+        services.AddReconciler<ImageLayerReconciler>();
+        services.AddSingleton<VolumesGrpcService>();
+        services.AddSingleton<SnapshotsGrpcService>();
+        services.AddSingleton<AttachmentsGrpcService>();
+        services.AddSingleton<VolumeTypesGrpcService>();
+        services.AddSingleton<QuotasGrpcService>();
+    }
+
+    public static void MapBlockStorage(this WebApplication app)
+    {
+        app.MapGrpcService<VolumesGrpcService>();
+        app.MapGrpcService<SnapshotsGrpcService>();
+        app.MapGrpcService<AttachmentsGrpcService>();
+        app.MapGrpcService<VolumeTypesGrpcService>();
+        app.MapGrpcService<QuotasGrpcService>();
+    }
+
+    /// <summary>Everything but the seams to other services and the edges.</summary>
+    internal static IServiceCollection AddBlockStorageCore(this IServiceCollection services)
+    {
+        services.AddTableCache(Volume.Table);
+        services.AddTableCache(Snapshot.Table);
+        services.AddTableCache(Attachment.Table);
+        services.AddSingleton<VolumeTypeService>();
+        services.AddHostedService<VolumeTypeSeed>();
+        services.AddSingleton<QuotaService>();
+        services.AddSingleton<ImageLayers>();
+        services.AddSingleton<VolumeSteps>();
+        services.AddSingleton<VolumeWorker>();
+        services.AddHostedService(provider => provider.GetRequiredService<VolumeWorker>());
+        services.AddSingleton<VolumeService>();
+        services.AddSingleton<SnapshotService>();
+        services.AddSingleton<AttachmentService>();
+        return services;
+    }
+}

@@ -1,0 +1,96 @@
+using System.Runtime.CompilerServices;
+using Google.Protobuf;
+using Grpc.Core;
+using Nephos.Hosting.Grpc;
+using Nephos.Kernel.Errors;
+using Wire = Nephos.Protos.Storage.V1;
+
+namespace Nephos.BlockStorage.Devices;
+
+/// <summary>The storage nodes, by their gRPC service.</summary>
+internal sealed class GrpcBlockDevices(Wire.BlockDevices.BlockDevicesClient client, ServiceCalls calls) : IBlockDevices
+{
+    public async Task<IReadOnlyList<BlockDevice>> ListAsync(CancellationToken cancellationToken)
+    {
+        var answer = await client.ListBlockDevicesAsync(new Wire.ListBlockDevicesRequest(), await calls.AsServiceAsync(cancellationToken));
+        return [.. answer.Devices.Select(device => new BlockDevice(device.Id, device.Zone, device.CapacityBytes, device.FreeBytes, device.Failed, device.Address))];
+    }
+
+    public async Task<bool> ExistsAsync(string deviceId, string volumeId, CancellationToken cancellationToken) =>
+        (await client.GetReplicaAsync(new Wire.GetReplicaRequest { Replica = Ref(deviceId, volumeId) }, await calls.AsServiceAsync(cancellationToken))).Exists;
+
+    public async Task CreateAsync(string deviceId, string volumeId, long sizeBytes, string? snapshotId, CancellationToken cancellationToken) =>
+        await client.CreateReplicaAsync(
+            new Wire.CreateReplicaRequest { Replica = Ref(deviceId, volumeId), SizeBytes = sizeBytes, SnapshotId = snapshotId ?? "" },
+            await calls.AsServiceAsync(cancellationToken));
+
+    public async Task DeleteAsync(string deviceId, string volumeId, CancellationToken cancellationToken) =>
+        await client.DeleteReplicaAsync(Ref(deviceId, volumeId), await calls.AsServiceAsync(cancellationToken));
+
+    public async Task ResizeAsync(string deviceId, string volumeId, long sizeBytes, CancellationToken cancellationToken) =>
+        await client.ResizeReplicaAsync(
+            new Wire.ResizeReplicaRequest { Replica = Ref(deviceId, volumeId), SizeBytes = sizeBytes }, await calls.AsServiceAsync(cancellationToken));
+
+    public async Task CreateSnapshotAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken) =>
+        await client.CreateReplicaSnapshotAsync(SnapshotRef(deviceId, volumeId, snapshotId), await calls.AsServiceAsync(cancellationToken));
+
+    public async Task DeleteSnapshotAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken) =>
+        await client.DeleteReplicaSnapshotAsync(SnapshotRef(deviceId, volumeId, snapshotId), await calls.AsServiceAsync(cancellationToken));
+
+    public async Task RollbackAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken) =>
+        await client.RollbackReplicaAsync(SnapshotRef(deviceId, volumeId, snapshotId), await calls.AsServiceAsync(cancellationToken));
+
+    public async Task SealAsync(string deviceId, string volumeId, long epoch, CancellationToken cancellationToken) =>
+        await client.SealReplicaAsync(
+            new Wire.SealReplicaRequest { Replica = Ref(deviceId, volumeId), Epoch = epoch }, await calls.AsServiceAsync(cancellationToken));
+
+    public async Task WriteAsync(string deviceId, string volumeId, long epoch, IAsyncEnumerable<BlockChunk> chunks, CancellationToken cancellationToken)
+    {
+        using var call = client.WriteBlocks(await calls.AsServiceAsync(cancellationToken, Timeout.InfiniteTimeSpan));
+        await call.RequestStream.WriteAsync(new Wire.WriteBlocksRequest { Replica = Ref(deviceId, volumeId), Epoch = epoch }, cancellationToken);
+        try
+        {
+            await foreach (var chunk in chunks.WithCancellation(cancellationToken))
+            {
+                await call.RequestStream.WriteAsync(
+                    new Wire.WriteBlocksRequest { OffsetBytes = chunk.Offset, Data = UnsafeByteOperations.UnsafeWrap(chunk.Data) }, cancellationToken);
+            }
+            await call.RequestStream.CompleteAsync();
+        }
+        catch (RpcException)
+        {
+            // The node has answered already: why is in the answer.
+        }
+        await call.ResponseAsync;
+    }
+
+    public async Task<(long SizeBytes, IAsyncEnumerable<BlockChunk> Chunks)> ReadAsync(
+        string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken)
+    {
+        var call = client.ReadBlocks(
+            new Wire.ReadBlocksRequest { Replica = Ref(deviceId, volumeId), SnapshotId = snapshotId },
+            await calls.AsServiceAsync(cancellationToken, Timeout.InfiniteTimeSpan));
+        if (!await call.ResponseStream.MoveNext(cancellationToken)) throw Faults.Unavailable("The storage node ended the stream before it began.");
+        return (call.ResponseStream.Current.SizeBytes, ChunksAsync(call, cancellationToken));
+    }
+
+    private static async IAsyncEnumerable<BlockChunk> ChunksAsync(
+        AsyncServerStreamingCall<Wire.BlocksChunk> call, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using (call)
+        {
+            while (await call.ResponseStream.MoveNext(cancellationToken))
+            {
+                var chunk = call.ResponseStream.Current;
+                if (chunk.Last) yield break;
+                yield return new BlockChunk(chunk.OffsetBytes, chunk.Data.Memory);
+            }
+        }
+        throw Faults.Unavailable("The storage node ended the stream before its end.");
+    }
+
+    private static Wire.ReplicaRef Ref(string deviceId, string volumeId) => new() { DeviceId = deviceId, VolumeId = volumeId };
+
+    private static Wire.ReplicaSnapshotRef SnapshotRef(string deviceId, string volumeId, string snapshotId) =>
+        new() { Replica = Ref(deviceId, volumeId), SnapshotId = snapshotId };
+}

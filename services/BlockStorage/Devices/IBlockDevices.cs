@@ -1,0 +1,39 @@
+using Nephos.Kernel.Errors;
+
+namespace Nephos.BlockStorage.Devices;
+
+/// <param name="FreeBytes">What volumes may still take.</param>
+internal sealed record BlockDevice(string Id, string Zone, long CapacityBytes, long FreeBytes, bool Failed, string Address);
+
+/// <summary>A range of content that is not all zero.</summary>
+internal readonly record struct BlockChunk(long Offset, ReadOnlyMemory<byte> Data);
+
+/// <summary>What this service needs of the storage nodes. Every call may be repeated: what is so already is done.</summary>
+/// <remarks>Refusals are <see cref="FaultException"/> with the reasons NotFound, Conflict, InvalidArgument, StorageFull; Unavailable passes by itself.</remarks>
+internal interface IBlockDevices
+{
+    Task<IReadOnlyList<BlockDevice>> ListAsync(CancellationToken cancellationToken);
+
+    Task<bool> ExistsAsync(string deviceId, string volumeId, CancellationToken cancellationToken);
+
+    /// <param name="snapshotId">Null for a blank volume.</param>
+    Task CreateAsync(string deviceId, string volumeId, long sizeBytes, string? snapshotId, CancellationToken cancellationToken);
+
+    Task DeleteAsync(string deviceId, string volumeId, CancellationToken cancellationToken);
+
+    Task ResizeAsync(string deviceId, string volumeId, long sizeBytes, CancellationToken cancellationToken);
+
+    Task CreateSnapshotAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken);
+
+    Task DeleteSnapshotAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken);
+
+    Task RollbackAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken);
+
+    Task SealAsync(string deviceId, string volumeId, long epoch, CancellationToken cancellationToken);
+
+    /// <summary>Writes ascending ranges of whole blocks; durable when it returns.</summary>
+    Task WriteAsync(string deviceId, string volumeId, long epoch, IAsyncEnumerable<BlockChunk> chunks, CancellationToken cancellationToken);
+
+    /// <summary>The size of a snapshot and what in it is not zero, ascending.</summary>
+    Task<(long SizeBytes, IAsyncEnumerable<BlockChunk> Chunks)> ReadAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken);
+}

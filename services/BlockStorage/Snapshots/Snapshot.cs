@@ -1,0 +1,48 @@
+using Nephos.Kernel.State;
+
+namespace Nephos.BlockStorage.Snapshots;
+
+/// <summary>The content of a volume at one moment.</summary>
+internal sealed record Snapshot
+{
+    public static readonly TableSchema<Snapshot> Table =
+        new TableSchema<Snapshot>("block-storage/snapshots", snapshot => snapshot.Id, BlockStorageJson.Default.Snapshot)
+            .Index("volume", snapshot => snapshot.VolumeId)
+            .Unique("idempotency", snapshot => snapshot.IdempotencyKey is { } key ? $"{snapshot.ProjectId}/{key}" : null);
+
+    public required string Id { get; init; }
+    public required string ProjectId { get; init; }
+    public required string UserId { get; init; }
+    public required string VolumeId { get; init; }
+    public required string DeviceId { get; init; }
+    public string Name { get; init; } = "";
+    public string? Description { get; init; }
+    public required long SizeBytes { get; init; }
+    public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
+    public string? IdempotencyKey { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public DateTimeOffset? UpdatedAt { get; init; }
+    public long Generation { get; init; }
+
+    /// <summary>It is on the device.</summary>
+    public bool Taken { get; init; }
+    public bool Deleting { get; init; }
+    public string? Failure { get; init; }
+
+    public long SizeGib => (SizeBytes + Volumes.Volume.GibBytes - 1) / Volumes.Volume.GibBytes;
+
+    public bool IsPending => Deleting || (!Taken && Failure is null);
+
+    public SnapshotStatus Status =>
+        Deleting ? SnapshotStatus.Deleting : Failure is not null ? SnapshotStatus.Error : Taken ? SnapshotStatus.Available : SnapshotStatus.Creating;
+
+    public Snapshot Changed(DateTimeOffset now) => this with { UpdatedAt = now, Generation = Generation + 1 };
+}
+
+internal enum SnapshotStatus
+{
+    Creating,
+    Available,
+    Deleting,
+    Error,
+}

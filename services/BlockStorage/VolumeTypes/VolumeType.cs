@@ -1,0 +1,23 @@
+using Nephos.Kernel.State;
+
+namespace Nephos.BlockStorage.VolumeTypes;
+
+/// <summary>A kind of volume that the operator offers.</summary>
+internal sealed record VolumeType
+{
+    /// <summary>The extra specs that limit the volumes of a type.</summary>
+    public const string IopsSpec = "nephos:iops", BytesSpec = "nephos:bytes_per_second";
+
+    public static readonly TableSchema<VolumeType> Table =
+        new TableSchema<VolumeType>("block-storage/volume-types", type => type.Id, BlockStorageJson.Default.VolumeType).Unique("name", type => type.Name);
+
+    public required string Id { get; init; }
+    public required string Name { get; init; }
+    public string? Description { get; init; }
+    public bool IsPublic { get; init; } = true;
+    public IReadOnlyDictionary<string, string> ExtraSpecs { get; init; } = new Dictionary<string, string>();
+    public required DateTimeOffset CreatedAt { get; init; }
+    public DateTimeOffset? UpdatedAt { get; init; }
+
+    public long LimitOf(string spec) => ExtraSpecs.TryGetValue(spec, out var text) && long.TryParse(text, out var value) ? value : 0;
+}

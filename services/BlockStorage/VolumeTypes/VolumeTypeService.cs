@@ -1,0 +1,160 @@
+using Microsoft.Extensions.Hosting;
+using Nephos.Kernel;
+using Nephos.Kernel.Errors;
+using Nephos.Kernel.Operations;
+using Nephos.Kernel.State;
+
+namespace Nephos.BlockStorage.VolumeTypes;
+
+internal sealed class VolumeTypeService(IStateStore store, TableCache<Volumes.Volume> volumes, BlockStorageOptions options, TimeProvider time)
+{
+    public async Task<IReadOnlyList<VolumeType>> ListAsync(OperationContext operation, CancellationToken cancellationToken)
+    {
+        var all = await store.ListAsync(VolumeType.Table, "", cancellationToken);
+        return [.. all.Where(type => type.IsPublic || operation.IsAdmin || operation.IsService).OrderBy(type => type.Name, StringComparer.Ordinal)];
+    }
+
+    /// <summary>A type by id or by name.</summary>
+    /// <exception cref="FaultException">NotFound.</exception>
+    public async Task<VolumeType> GetAsync(OperationContext operation, string nameOrId, CancellationToken cancellationToken)
+    {
+        var type = await FindAsync(nameOrId, cancellationToken);
+        return type is not null && (type.IsPublic || operation.IsAdmin || operation.IsService) ? type : throw NotFound(nameOrId);
+    }
+
+    public async Task<VolumeType> GetDefaultAsync(CancellationToken cancellationToken) =>
+        await FindAsync(options.DefaultVolumeType, cancellationToken) ?? throw NotFound(options.DefaultVolumeType);
+
+    /// <summary>By id, whoever asks; null when it is gone.</summary>
+    public ValueTask<VolumeType?> FindByIdAsync(string id, CancellationToken cancellationToken) => store.GetAsync(VolumeType.Table, id, cancellationToken);
+
+    public bool IsDefault(VolumeType type) => type.Name == options.DefaultVolumeType;
+
+    public async Task<VolumeType> CreateAsync(
+        OperationContext operation, string name, string? description, bool isPublic, IReadOnlyDictionary<string, string> extraSpecs,
+        CancellationToken cancellationToken)
+    {
+        operation.RequireAdmin("volume_extension:type_create");
+        var type = new VolumeType
+        {
+            Id = Ids.NewUuid(),
+            Name = CheckName(name),
+            Description = InputRules.Description(description),
+            IsPublic = isPublic,
+            ExtraSpecs = CheckSpecs(extraSpecs),
+            CreatedAt = time.GetUtcNow(),
+        };
+        await WriteAsync(type, insert: true, cancellationToken);
+        return type;
+    }
+
+    /// <summary>Changes what is given.</summary>
+    public async Task<VolumeType> UpdateAsync(
+        OperationContext operation, string id, string? name, string? description, bool? isPublic, IReadOnlyDictionary<string, string>? extraSpecs,
+        CancellationToken cancellationToken)
+    {
+        operation.RequireAdmin("volume_extension:type_update");
+        try
+        {
+            return await store.TransactAsync(
+                async transaction =>
+                {
+                    var type = await transaction.GetAsync(VolumeType.Table, id, cancellationToken) ?? throw NotFound(id);
+                    if (name is not null && name != type.Name && IsDefault(type)) throw Faults.Conflict("The default volume type keeps its name.");
+                    type = type with
+                    {
+                        Name = name is null ? type.Name : CheckName(name),
+                        Description = description is null ? type.Description : InputRules.Description(description),
+                        IsPublic = isPublic ?? type.IsPublic,
+                        ExtraSpecs = extraSpecs is null ? type.ExtraSpecs : CheckSpecs(extraSpecs),
+                        UpdatedAt = time.GetUtcNow(),
+                    };
+                    transaction.Put(VolumeType.Table, type);
+                    return type;
+                },
+                cancellationToken);
+        }
+        catch (UniqueViolationException)
+        {
+            throw Faults.AlreadyExists("Volume type", name!);
+        }
+    }
+
+    public async Task DeleteAsync(OperationContext operation, string id, CancellationToken cancellationToken)
+    {
+        operation.RequireAdmin("volume_extension:type_delete");
+        await volumes.CatchUpAsync(cancellationToken);
+        await store.TransactAsync(
+            async transaction =>
+            {
+                var type = await transaction.GetAsync(VolumeType.Table, id, cancellationToken) ?? throw NotFound(id);
+                if (IsDefault(type)) throw Faults.Conflict($"Volume type {type.Name} is the default type.");
+                if (volumes.List().Any(volume => volume.VolumeTypeId == id)) throw Faults.Conflict($"Target volume type is still in use: volumes have type {type.Name}.");
+                transaction.Delete(VolumeType.Table, id);
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Makes the default type when there is none.</summary>
+    public async Task SeedAsync(CancellationToken cancellationToken)
+    {
+        if (await FindAsync(options.DefaultVolumeType, cancellationToken) is not null) return;
+        try
+        {
+            await WriteAsync(
+                new VolumeType { Id = Ids.NewUuid(), Name = options.DefaultVolumeType, Description = "Default Volume Type", CreatedAt = time.GetUtcNow() },
+                insert: true, cancellationToken);
+        }
+        catch (FaultException fault) when (fault.Reason == Protos.Errors.V1.ErrorReason.AlreadyExists)
+        {
+            // Another copy of the service was quicker.
+        }
+    }
+
+    private async ValueTask<VolumeType?> FindAsync(string nameOrId, CancellationToken cancellationToken) =>
+        nameOrId.Length is 0 or > InputRules.NameCharsMax
+            ? null
+            : await store.GetAsync(VolumeType.Table, nameOrId, cancellationToken) ?? await store.FindAsync(VolumeType.Table, "name", nameOrId, cancellationToken);
+
+    private async Task WriteAsync(VolumeType type, bool insert, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await store.TransactAsync(
+                transaction =>
+                {
+                    if (insert) transaction.Insert(VolumeType.Table, type);
+                    else transaction.Put(VolumeType.Table, type);
+                    return Task.CompletedTask;
+                },
+                cancellationToken);
+        }
+        catch (UniqueViolationException)
+        {
+            throw Faults.AlreadyExists("Volume type", type.Name);
+        }
+    }
+
+    private static string CheckName(string name) =>
+        name.Trim().Length > 0 ? InputRules.Name("name", name.Trim()) : throw Faults.Invalid("name", "must not be empty");
+
+    private static IReadOnlyDictionary<string, string> CheckSpecs(IReadOnlyDictionary<string, string> specs)
+    {
+        foreach (var key in new[] { VolumeType.IopsSpec, VolumeType.BytesSpec })
+        {
+            if (specs.TryGetValue(key, out var text) && (!long.TryParse(text, out var value) || value < 0))
+                throw Faults.Invalid(key, "must be a number that is not negative");
+        }
+        return InputRules.Metadata(specs);
+    }
+
+    private static FaultException NotFound(string id) => Faults.NotFound("Volume type", id);
+}
+
+/// <summary>Makes the default type before the process answers.</summary>
+internal sealed class VolumeTypeSeed(VolumeTypeService types) : IHostedService
+{
+    public Task StartAsync(CancellationToken cancellationToken) => types.SeedAsync(cancellationToken);
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}

@@ -1,0 +1,288 @@
+using Nephos.BlockStorage.Attachments;
+using Nephos.BlockStorage.Images;
+using Nephos.BlockStorage.Quotas;
+using Nephos.BlockStorage.Snapshots;
+using Nephos.BlockStorage.VolumeTypes;
+using Nephos.Kernel;
+using Nephos.Kernel.Errors;
+using Nephos.Kernel.Operations;
+using Nephos.Kernel.State;
+
+namespace Nephos.BlockStorage.Volumes;
+
+/// <summary>What a list of volumes is narrowed to.</summary>
+internal sealed record VolumeFilter
+{
+    public bool AllProjects { get; init; }
+    public string? ProjectId { get; init; }
+    public string? Name { get; init; }
+    public VolumeStatus? Status { get; init; }
+    public bool IncludeHidden { get; init; }
+    public string? OwnerInstanceId { get; init; }
+    public string? InstanceId { get; init; }
+}
+
+/// <summary>What can be done with volumes. Everything but reads is a commit of what is wanted; the worker makes it so.</summary>
+internal sealed partial class VolumeService(
+    IStateStore store,
+    TableCache<Volume> volumes,
+    TableCache<Attachment> attachments,
+    VolumeTypeService types,
+    QuotaService quotas,
+    IImages images,
+    VolumeWorker worker,
+    BlockStorageOptions options,
+    TimeProvider time)
+{
+    public async Task<VolumeView> GetAsync(OperationContext operation, string id, CancellationToken cancellationToken)
+    {
+        var volume = Visible(operation, await store.GetAsync(Volume.Table, id, cancellationToken), id);
+        return await ViewAsync(volume, cancellationToken);
+    }
+
+    /// <summary>Volumes in the order they were made, the newest first.</summary>
+    public async Task<IReadOnlyList<VolumeView>> ListAsync(OperationContext operation, VolumeFilter filter, CancellationToken cancellationToken)
+    {
+        await volumes.CatchUpAsync(cancellationToken);
+        await attachments.CatchUpAsync(cancellationToken);
+        var typeNames = (await store.ListAsync(VolumeType.Table, "", cancellationToken)).ToDictionary(type => type.Id, type => type.Name);
+        var byVolume = attachments.List().ToLookup(attachment => attachment.VolumeId);
+        var project = Scope(operation, filter);
+        var now = time.GetUtcNow();
+        return
+        [
+            .. volumes.List()
+                .Where(volume => project is null || volume.ProjectId == project)
+                .Where(volume => !volume.Hidden || (filter.IncludeHidden && (operation.IsAdmin || operation.IsService)))
+                .Where(volume => filter.Name is null || volume.Name == filter.Name)
+                .Where(volume => filter.OwnerInstanceId is null || volume.OwnerInstanceId == filter.OwnerInstanceId)
+                .Where(volume => filter.InstanceId is null || byVolume[volume.Id].Any(attachment => attachment.InstanceId == filter.InstanceId))
+                .Select(volume => new VolumeView(volume, [.. byVolume[volume.Id]], typeNames.GetValueOrDefault(volume.VolumeTypeId, ""), now))
+                .Where(view => filter.Status is null || view.Status == filter.Status)
+                .OrderByDescending(view => view.Volume.CreatedAt).ThenBy(view => view.Volume.Id, StringComparer.Ordinal),
+        ];
+    }
+
+    // Null is all projects.
+    private static string? Scope(OperationContext operation, VolumeFilter filter)
+    {
+        var wide = operation.IsAdmin || operation.IsService;
+        if (wide && filter.ProjectId is { } project) return project;
+        return wide && filter.AllProjects ? null : operation.RequireProject();
+    }
+
+    public async Task<VolumeView> ViewAsync(Volume volume, CancellationToken cancellationToken)
+    {
+        var own = await store.ListByAsync(Attachment.Table, "volume", volume.Id, cancellationToken);
+        var type = await types.FindByIdAsync(volume.VolumeTypeId, cancellationToken);
+        return new VolumeView(volume, own, type?.Name ?? "", time.GetUtcNow());
+    }
+
+    /// <summary>Changes name, description, metadata and flags, as the change says.</summary>
+    public async Task<VolumeView> UpdateAsync(OperationContext operation, string id, Func<Volume, Volume> change, CancellationToken cancellationToken)
+    {
+        operation.RequireMember("volume:update");
+        var volume = await ChangeAsync(
+            operation, id,
+            (volume, _) =>
+            {
+                var changed = change(volume);
+                return Task.FromResult(changed with
+                {
+                    Name = InputRules.Name("name", changed.Name),
+                    Description = InputRules.Description(changed.Description),
+                    Metadata = InputRules.Metadata(changed.Metadata),
+                    ImageMetadata = InputRules.Metadata(changed.ImageMetadata),
+                });
+            },
+            cancellationToken);
+        return await ViewAsync(volume, cancellationToken);
+    }
+
+    /// <summary>Wants a volume gone.</summary>
+    public async Task DeleteAsync(OperationContext operation, string id, bool cascade, bool force, CancellationToken cancellationToken)
+    {
+        operation.RequireMember("volume:delete");
+        if (force && !operation.IsService) operation.RequireAdmin("volume_extension:volume_admin_actions:force_delete");
+        await store.TransactAsync(
+            async transaction =>
+            {
+                var volume = Visible(operation, await transaction.GetAsync(Volume.Table, id, cancellationToken), id);
+                if (volume.Deleting) return;
+                var own = await transaction.ListByAsync(Attachment.Table, "volume", id, cancellationToken);
+                if (own.Count > 0 && !force && !operation.IsService && !volume.Hidden) throw BlockStorageFaults.InvalidVolume(NotDeletable);
+                if (volume.Upload is not null && !force) throw BlockStorageFaults.InvalidVolume(NotDeletable);
+                await RefuseWhileCopiedAsync(transaction, volume, cancellationToken);
+                foreach (var snapshot in await transaction.ListByAsync(Snapshot.Table, "volume", id, cancellationToken))
+                {
+                    if (!cascade && !snapshot.Deleting) throw BlockStorageFaults.InvalidVolume(NotDeletable);
+                    transaction.Put(Snapshot.Table, (snapshot with { Deleting = true }).Changed(time.GetUtcNow()));
+                }
+                foreach (var attachment in own) transaction.Delete(Attachment.Table, attachment.Id);
+                transaction.Put(Volume.Table, (volume with { Deleting = true, Upload = null, Epoch = volume.Epoch + 1 }).Changed(time.GetUtcNow()));
+            },
+            cancellationToken);
+        worker.Nudge(id);
+    }
+
+    private const string NotDeletable =
+        "Volume status must be available or error or error_restoring or error_extending or error_managing and must not be migrating, attached, belong to a " +
+        "group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.";
+
+    // A clone that is not on the device yet still needs its source.
+    private async Task RefuseWhileCopiedAsync(StateTransaction transaction, Volume volume, CancellationToken cancellationToken)
+    {
+        var siblings = await transaction.ListByAsync(Volume.Table, "project", volume.ProjectId, cancellationToken);
+        if (siblings.Any(sibling => sibling.SourceVolumeId == volume.Id && !sibling.Provisioned && sibling.Failure is null && !sibling.Deleting))
+            throw BlockStorageFaults.InvalidVolume($"Volume {volume.Id} is being copied to another volume.");
+    }
+
+    /// <summary>Grows a volume.</summary>
+    public async Task<VolumeView> ExtendAsync(OperationContext operation, string id, long sizeBytes, bool online, CancellationToken cancellationToken)
+    {
+        operation.RequireMember("volume:extend");
+        var volume = await ChangeAsync(
+            operation, id,
+            async (volume, transaction) =>
+            {
+                InputRules.Size(sizeBytes, volume.Hidden);
+                var view = await ViewAsync(volume, transaction, cancellationToken);
+                if (sizeBytes == volume.SizeBytes && volume.Hidden) return volume;
+                if (view.Status != VolumeStatus.Available && !(online && view.Status is VolumeStatus.InUse or VolumeStatus.Attaching))
+                    throw BlockStorageFaults.InvalidVolume($"Volume {id} status must be 'available' to extend, currently {view.Status.ToCinder()}.");
+                if (sizeBytes <= volume.SizeBytes)
+                {
+                    throw Faults.Invalid(
+                        "new_size", $"New size for extend must be greater than current size. (current: {volume.SizeGib}, extended: {sizeBytes / Volume.GibBytes}).");
+                }
+                var grown = volume with { SizeBytes = sizeBytes };
+                if (!volume.Hidden) await quotas.ChangeAsync(transaction, volume.ProjectId, 0, grown.SizeGib - volume.SizeGib, 0, cancellationToken);
+                return grown;
+            },
+            cancellationToken);
+        await worker.RunSoonAsync(id, cancellationToken);
+        return await GetAsync(operation, volume.Id, cancellationToken);
+    }
+
+    /// <summary>Wants the content of a snapshot back.</summary>
+    public async Task<VolumeView> RevertAsync(OperationContext operation, string id, string snapshotId, CancellationToken cancellationToken)
+    {
+        operation.RequireMember("volume:revert_to_snapshot");
+        await ChangeAsync(
+            operation, id,
+            async (volume, transaction) =>
+            {
+                var snapshot = await transaction.GetAsync(Snapshot.Table, snapshotId, cancellationToken);
+                if (snapshot is null || snapshot.VolumeId != id) throw BlockStorageFaults.SnapshotNotFound(snapshotId);
+                if (snapshot.Status != SnapshotStatus.Available) throw BlockStorageFaults.InvalidSnapshot($"Snapshot {snapshotId} is not available.");
+                await RequireAvailableAsync(volume, transaction, "revert", cancellationToken);
+                return volume with { RevertTo = snapshotId };
+            },
+            cancellationToken);
+        await worker.RunSoonAsync(id, cancellationToken);
+        return await GetAsync(operation, id, cancellationToken);
+    }
+
+    /// <summary>Keeps the volume for somebody who is about to attach it.</summary>
+    public async Task<VolumeView> ReserveAsync(OperationContext operation, string id, CancellationToken cancellationToken)
+    {
+        operation.RequireMember("volume:reserve");
+        var volume = await ChangeAsync(
+            operation, id,
+            async (volume, transaction) =>
+            {
+                await RequireAvailableAsync(volume, transaction, "reserve", cancellationToken);
+                return volume with { ReservedUntil = time.GetUtcNow() + options.ReservationTime };
+            },
+            cancellationToken);
+        return await ViewAsync(volume, cancellationToken);
+    }
+
+    public async Task<VolumeView> UnreserveAsync(OperationContext operation, string id, CancellationToken cancellationToken)
+    {
+        operation.RequireMember("volume:unreserve");
+        var volume = await ChangeAsync(operation, id, (volume, _) => Task.FromResult(volume with { ReservedUntil = null }), cancellationToken);
+        return await ViewAsync(volume, cancellationToken);
+    }
+
+    /// <summary>Makes an image of the content.</summary>
+    /// <returns>The id of the image, which becomes active later.</returns>
+    public async Task<(string ImageId, VolumeView View)> UploadAsync(
+        OperationContext operation, string id, VolumeUpload wanted, string visibility, bool isProtected, bool force, CancellationToken cancellationToken)
+    {
+        operation.RequireMember("volume_extension:volume_actions:upload_image");
+        if (wanted.DiskFormat != "raw") throw Faults.Invalid("disk_format", "must be raw");
+        if (wanted.ContainerFormat != "bare") throw Faults.Invalid("container_format", "must be bare");
+        if (wanted.ImageName.Length is 0 or > InputRules.NameCharsMax) throw Faults.Invalid("image_name", $"has 1 to {InputRules.NameCharsMax} characters");
+        var view = await GetAsync(operation, id, cancellationToken);
+        RequireUploadable(view, force);
+        var properties = view.Volume.ImageMetadata.Where(item => !ImageFields.Contains(item.Key)).ToDictionary();
+        var imageId = await images.CreateAsync(
+            operation, view.Volume.ProjectId, wanted.ImageName, wanted.DiskFormat, wanted.ContainerFormat, visibility, isProtected, properties, cancellationToken);
+        var volume = await ChangeAsync(
+            operation, id,
+            async (volume, transaction) =>
+            {
+                RequireUploadable(await ViewAsync(volume, transaction, cancellationToken), force);
+                return volume with { Upload = wanted with { ImageId = imageId } };
+            },
+            cancellationToken);
+        worker.Nudge(id);
+        return (imageId, await ViewAsync(volume, cancellationToken));
+    }
+
+    private static void RequireUploadable(VolumeView view, bool force)
+    {
+        if (view.Status == VolumeStatus.Available || (force && view.Status == VolumeStatus.InUse)) return;
+        throw BlockStorageFaults.InvalidVolume($"Volume {view.Volume.Id} status must be available{(force ? " or in-use" : "")}, but current status is: {view.Status.ToCinder()}.");
+    }
+
+    // What describes an image beside its free properties.
+    internal static readonly IReadOnlySet<string> ImageFields =
+        new HashSet<string> { "image_id", "image_name", "checksum", "container_format", "disk_format", "min_disk", "min_ram", "size" };
+
+    private async Task RequireAvailableAsync(Volume volume, StateTransaction transaction, string action, CancellationToken cancellationToken)
+    {
+        var status = (await ViewAsync(volume, transaction, cancellationToken)).Status;
+        if (status != VolumeStatus.Available)
+            throw BlockStorageFaults.InvalidVolume($"Volume {volume.Id} status must be available to {action}, but the status is {status.ToCinder()}.");
+    }
+
+    private async Task<VolumeView> ViewAsync(Volume volume, StateTransaction transaction, CancellationToken cancellationToken) =>
+        new(volume, await transaction.ListByAsync(Attachment.Table, "volume", volume.Id, cancellationToken), "", time.GetUtcNow());
+
+    private Task<Volume> ChangeAsync(
+        OperationContext operation, string id, Func<Volume, StateTransaction, Task<Volume>> change, CancellationToken cancellationToken) =>
+        store.TransactAsync(
+            async transaction =>
+            {
+                var volume = Visible(operation, await transaction.GetAsync(Volume.Table, id, cancellationToken), id);
+                if (volume.Deleting) throw BlockStorageFaults.InvalidVolume($"Volume {id} is being deleted.");
+                var changed = await change(volume, transaction);
+                if (ReferenceEquals(changed, volume)) return volume;
+                changed = changed.Changed(time.GetUtcNow());
+                transaction.Put(Volume.Table, changed);
+                return changed;
+            },
+            cancellationToken);
+
+    // What a caller may not see is not there; a hidden volume is there for services and administrators only.
+    internal static Volume Visible(OperationContext operation, Volume? volume, string id)
+    {
+        if (volume is null || !operation.CanSee(volume.ProjectId)) throw BlockStorageFaults.VolumeNotFound(id);
+        return !volume.Hidden || operation.IsAdmin || operation.IsService ? volume : throw BlockStorageFaults.VolumeNotFound(id);
+    }
+}
+
+internal static class VolumeStatusNames
+{
+    /// <summary>As the block storage REST API spells it.</summary>
+    public static string ToCinder(this VolumeStatus status) => status switch
+    {
+        VolumeStatus.InUse => "in-use",
+        _ => status.ToString().ToLowerInvariant(),
+    };
+
+    public static VolumeStatus? FromCinder(string text) =>
+        Enum.GetValues<VolumeStatus>().Select(status => (VolumeStatus?)status).FirstOrDefault(status => status!.Value.ToCinder() == text);
+}
