@@ -3,6 +3,7 @@ using Nephos.Compute;
 using Nephos.Hosting;
 using Nephos.Hypervisor;
 using Nephos.Identity;
+using Nephos.Images;
 using Nephos.Networking;
 using Nephos.Node.Block;
 using Nephos.ObjectStorage;
@@ -15,6 +16,7 @@ internal static class Roles
     public static readonly Role[] All =
     [
         new("identity", b => b.AddIdentity(), a => a.MapIdentity()),
+        new("image", b => b.AddImages(), a => a.MapImages()),
         new("network", b => b.AddNetworking(), a => a.MapNetworking()),
         new("compute", b => b.AddCompute(), a => a.MapCompute()),
         new("volume", b => b.AddBlockStorage(), a => a.MapBlockStorage()),
