@@ -13,10 +13,10 @@ public interface IStatusFacts
 }
 
 internal sealed class ProcessStatusGrpcService(
-    NephosOptions options, ReconcilerRegistry reconcilers, IEnumerable<IStatusFacts> facts, TimeProvider time)
+    NephosOptions options, ReconcilerRegistry reconcilers, IEnumerable<IStatusFacts> facts)
     : Wire.ProcessStatus.ProcessStatusBase
 {
-    private readonly Timestamp _startedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow());
+    private readonly Timestamp _startedAt = Timestamp.FromDateTime(System.Diagnostics.Process.GetCurrentProcess().StartTime.ToUniversalTime());
 
     public override Task<Wire.GetProcessStatusResponse> GetProcessStatus(Wire.GetProcessStatusRequest request, ServerCallContext context)
     {
