@@ -6,7 +6,7 @@ using Nephos.Hypervisor.Instances;
 namespace Nephos.Probe.Tests.Hypervisor;
 
 /// <summary>Volume heads made of qemu-nbd over raw files: a server that is not ours on the other end of the driver.</summary>
-internal sealed class NbdVolumes(string folder, RuntimeFolder runtime, Func<VolumeSpec, string>? template = null) : IVolumeConnector, IDisposable
+internal sealed class NbdVolumes(string folder, RuntimeFolder runtime, Func<VolumeSpec, string?>? template = null) : IVolumeConnector, IDisposable
 {
     private readonly ConcurrentDictionary<Guid, ConcurrentDictionary<Guid, VolumeEndpoint>> _open = new();
 

@@ -11,7 +11,7 @@ internal sealed class QemuNode : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private readonly string _folder = Directory.CreateTempSubdirectory("nephos-qemu-test").FullName;
 
-    public QemuNode(Func<VolumeSpec, string>? template = null, Action<HypervisorOptions>? configure = null)
+    public QemuNode(Func<VolumeSpec, string?>? template = null, Action<HypervisorOptions>? configure = null)
     {
         Options = new HypervisorOptions
         {
