@@ -7,9 +7,8 @@ namespace Nephos.Networking;
 /// <summary>Who may see and change what. A service that vouches for a user has that user's rights and those of services, not more.</summary>
 internal static class Access
 {
-    /// <summary>Administrators, and services acting for themselves.</summary>
-    public static bool IsPrivileged(this OperationContext operation) =>
-        operation.IsAdmin || (operation.IsService && operation.ProjectId is null);
+    /// <summary>Administrators, and services acting for themselves: the role is theirs, not only the voucher.</summary>
+    public static bool IsPrivileged(this OperationContext operation) => operation.IsAdmin || operation.HasRole("service");
 
     /// <summary>Whether the caller may do what only administrators and services may: choose nodes, bindings, owners.</summary>
     public static bool MayBind(this OperationContext operation) => operation.IsAdmin || operation.IsService;

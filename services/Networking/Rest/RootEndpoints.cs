@@ -55,9 +55,7 @@ internal static class RootEndpoints
     public static void Map(RestRoutes rest)
     {
         rest.Get("", Versions).Anonymous();
-        rest.Get("/", Versions).Anonymous();
         rest.Get("/v2.0", Resources).Anonymous();
-        rest.Get("/v2.0/", Resources).Anonymous();
         rest.Get("/v2.0/extensions", _ => Task.FromResult(RestResult.Json(200, new JsonObject
         {
             ["extensions"] = new JsonArray([.. Extensions.Select(extension => ToJson(extension))]),
