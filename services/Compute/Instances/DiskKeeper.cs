@@ -32,6 +32,11 @@ internal sealed class DiskKeeper(IVolumeApi volumes)
         {
             if (part.AttachmentId is { } attachmentId)
             {
+                if (pass.IsOrdered(attachmentId))
+                {
+                    // What replaces it is not there yet.
+                    continue;
+                }
                 if (part.ReleasingSince is null)
                 {
                     await volumes.MarkDetachingAsync(attachmentId, cancellationToken);
@@ -117,7 +122,7 @@ internal sealed class DiskKeeper(IVolumeApi volumes)
         if (part.AttachmentId is null)
         {
             var attachment = await volumes.AttachAsync(
-                part.VolumeId, instance.Id, node.HostName, part.Device, $"{instance.Id}/{disk.Id}/{instance.Epoch}", cancellationToken);
+                part.VolumeId, instance.Id, node.HostName, part.Device, $"{instance.Id}/{disk.Id}/{part.RootNonce}/{instance.Epoch}", cancellationToken);
             pass.SetDisk(part with { AttachmentId = attachment.Id, Token = attachment.Token, AttachedNode = node.Id });
         }
         else if (part.AttachedNode != node.Id)

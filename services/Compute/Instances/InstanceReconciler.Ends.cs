@@ -188,6 +188,6 @@ internal sealed partial class InstanceReconciler
                 transaction.Delete(Observation.Table, Observation.KeyOf(seen.InstanceId, seen.NodeId));
             }
         }, cancellationToken);
-        pass.MarkSaved();
+        pass.Forget();
     }
 }

@@ -8,6 +8,7 @@ internal sealed class PassState(
     Instance instance, InstanceParts parts, IReadOnlyList<Observation> observations, Func<string, bool> isUp, TimeSpan releaseDeadline, DateTimeOffset now)
 {
     private readonly Lock _gate = new();
+    private bool _forgotten;
 
     public Instance Instance => instance;
 
@@ -16,7 +17,11 @@ internal sealed class PassState(
     public DateTimeOffset Now => now;
 
     /// <summary>Something was made or let go: <see cref="Parts"/> has to be written.</summary>
-    public bool Changed { get; private set; }
+    public bool Changed
+    {
+        get => field && !_forgotten;
+        private set;
+    }
 
     /// <summary>Something that others do is not ready; they will tell, but do not rely on it.</summary>
     public bool Waits { get; private set; }
@@ -55,8 +60,8 @@ internal sealed class PassState(
             : parts with { LastError = error, FailingSince = error is null ? null : parts.FailingSince ?? now });
     }
 
-    /// <summary>What was made is written already.</summary>
-    public void MarkSaved() => Changed = false;
+    /// <summary>The record is gone; nothing is to be written any more.</summary>
+    public void Forget() => _forgotten = true;
 
     public void Wait() => Waits = true;
 
@@ -66,6 +71,10 @@ internal sealed class PassState(
         var at = since + releaseDeadline;
         AgainAt = AgainAt is { } earlier && earlier < at ? earlier : at;
     }
+
+    /// <summary>A node is still told to use the attachment.</summary>
+    public bool IsOrdered(string attachmentId) => Parts.Orders.Any(order =>
+        !order.Removes && order.ToWire().Volumes.Any(volume => volume.AttachmentId == attachmentId));
 
     /// <summary>No node uses the device any more: it said so, it is not there, it cannot be asked, or it had time enough.</summary>
     public bool IsUnplugged(string deviceId, Func<Observation, IReadOnlyList<ObservedDevice>> devices, DateTimeOffset? since)

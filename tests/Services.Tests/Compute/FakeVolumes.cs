@@ -1,0 +1,180 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Nephos.Compute.Instances;
+using Nephos.Compute.Seams;
+using Nephos.Kernel;
+using Nephos.Kernel.Errors;
+using Nephos.Kernel.Operations;
+
+namespace Nephos.Services.Tests.Compute;
+
+/// <summary>Volumes and attachments in memory. A volume is usable when it is looked at for the second time, as a slow one would be.</summary>
+internal sealed class FakeVolumes(Interference interference) : IVolumeApi
+{
+    private readonly ConcurrentDictionary<string, string> _keys = new();
+    private readonly Channel<string> _changes = Channel.CreateUnbounded<string>();
+
+    public ConcurrentDictionary<string, VolumeRef> Volumes { get; } = new();
+
+    public ConcurrentDictionary<string, AttachmentRef> Attachments { get; } = new();
+
+    public List<string> Uploaded { get; } = [];
+
+    /// <summary>False: new volumes stay in the making until <see cref="Finish"/>.</summary>
+    public bool Quick { get; set; } = true;
+
+    public string AddVolume(string projectId, bool bootable = false, VolumeState state = VolumeState.Available)
+    {
+        var id = Ids.NewUuid();
+        Volumes[id] = new VolumeRef(id, projectId, state, "", 1L << 30, bootable, Multiattach: false, Hidden: false, null, null, new Dictionary<string, string>());
+        return id;
+    }
+
+    public void Finish(string volumeId, VolumeState state = VolumeState.Available)
+    {
+        Volumes[volumeId] = Volumes[volumeId] with { State = state };
+        _changes.Writer.TryWrite(Volumes[volumeId].OwnerInstanceId ?? "");
+    }
+
+    public Task<VolumeRef> GetVolumeAsync(OperationContext operation, string volumeId, CancellationToken cancellationToken) =>
+        Volumes.TryGetValue(volumeId, out var volume) && operation.CanSee(volume.ProjectId) ? Task.FromResult(volume) : throw Faults.NotFound("Volume", volumeId);
+
+    public Task<SnapshotRef> GetSnapshotAsync(OperationContext operation, string snapshotId, CancellationToken cancellationToken) => throw Faults.NotFound("Snapshot", snapshotId);
+
+    public Task<VolumeRef?> FindVolumeAsync(string volumeId, CancellationToken cancellationToken)
+    {
+        interference.Before("volume.find");
+        return Task.FromResult(Volumes.GetValueOrDefault(volumeId));
+    }
+
+    public Task<VolumeRef> CreateVolumeAsync(VolumeWish wish, CancellationToken cancellationToken)
+    {
+        interference.Before("volume.create");
+        var id = _keys.GetOrAdd($"volume {wish.IdempotencyKey}", _ => Ids.NewUuid());
+        var volume = Volumes.GetOrAdd(id, _ => new VolumeRef(
+            id, wish.ProjectId, Quick ? VolumeState.Available : VolumeState.Working, "", wish.SizeBytes, Bootable: true, Multiattach: false, wish.Hidden,
+            wish.Hidden ? wish.InstanceId : null, wish.Source == DiskSource.Image ? wish.SourceId : null, new Dictionary<string, string>()));
+        interference.After("volume.create");
+        return Task.FromResult(volume);
+    }
+
+    public Task DeleteVolumeAsync(string volumeId, CancellationToken cancellationToken)
+    {
+        interference.Before("volume.delete");
+        foreach (var attachment in Attachments.Values.Where(item => item.VolumeId == volumeId))
+        {
+            Attachments.TryRemove(attachment.Id, out _);
+        }
+        Volumes.TryRemove(volumeId, out _);
+        interference.After("volume.delete");
+        return Task.CompletedTask;
+    }
+
+    public Task ExtendVolumeAsync(string volumeId, long sizeBytes, CancellationToken cancellationToken)
+    {
+        interference.Before("volume.extend");
+        Volumes[volumeId] = Volumes[volumeId] with { SizeBytes = sizeBytes };
+        return Task.CompletedTask;
+    }
+
+    public Task<AttachmentRef> AttachAsync(
+        string volumeId, string instanceId, string node, string device, string idempotencyKey, CancellationToken cancellationToken)
+    {
+        interference.Before("attachment.create");
+        if (!Volumes.TryGetValue(volumeId, out var volume))
+        {
+            throw Faults.NotFound("Volume", volumeId);
+        }
+        var id = _keys.GetOrAdd($"attachment {idempotencyKey}", _ => Ids.NewUuid());
+        if (!Attachments.TryGetValue(id, out var attachment))
+        {
+            if (volume.State != VolumeState.Available)
+            {
+                throw Faults.Conflict($"Volume {volumeId} is not available.");
+            }
+            Attachments[id] = attachment = new AttachmentRef(id, volumeId, instanceId, node, $"token of {id}");
+            Volumes[volumeId] = volume with { State = VolumeState.InUse };
+        }
+        interference.After("attachment.create");
+        return Task.FromResult(attachment);
+    }
+
+    public Task MoveAttachmentAsync(string attachmentId, string node, CancellationToken cancellationToken)
+    {
+        interference.Before("attachment.move");
+        Attachments[attachmentId] = Attachments[attachmentId] with { Node = node };
+        return Task.CompletedTask;
+    }
+
+    public Task MarkDetachingAsync(string attachmentId, CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task DetachAsync(string attachmentId, CancellationToken cancellationToken)
+    {
+        interference.Before("attachment.delete");
+        if (Attachments.TryRemove(attachmentId, out var attachment) && Volumes.TryGetValue(attachment.VolumeId, out var volume))
+        {
+            Volumes[volume.Id] = volume with { State = VolumeState.Available };
+        }
+        interference.After("attachment.delete");
+        return Task.CompletedTask;
+    }
+
+    public Task<IReadOnlyList<AttachmentRef>> ListAttachmentsOfAsync(string instanceId, CancellationToken cancellationToken)
+    {
+        interference.Before("attachment.list");
+        return Task.FromResult<IReadOnlyList<AttachmentRef>>([.. Attachments.Values.Where(item => item.InstanceId == instanceId)]);
+    }
+
+    public Task<IReadOnlyList<VolumeRef>> ListOwnedAsync(string instanceId, CancellationToken cancellationToken)
+    {
+        interference.Before("volume.list");
+        return Task.FromResult<IReadOnlyList<VolumeRef>>([.. Volumes.Values.Where(volume => volume.OwnerInstanceId == instanceId)]);
+    }
+
+    public Task<string> UploadToImageAsync(OperationContext operation, string volumeId, string imageName, CancellationToken cancellationToken)
+    {
+        Uploaded.Add(volumeId);
+        return Task.FromResult(Ids.NewUuid());
+    }
+
+    public async IAsyncEnumerable<string> WatchInstancesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var instance in _changes.Reader.ReadAllAsync(cancellationToken))
+        {
+            yield return instance;
+        }
+    }
+}
+
+/// <summary>Images in memory.</summary>
+internal sealed class FakeImages : IImageApi
+{
+    public ConcurrentDictionary<string, ImageRef> Images { get; } = new();
+
+    public ConcurrentDictionary<string, IReadOnlyDictionary<string, string>> Properties { get; } = new();
+
+    public string Add(string name = "cirros", long virtualSizeBytes = 64L << 20, long minRamMib = 0, long minDiskGib = 0, string status = "active")
+    {
+        var id = Ids.NewUuid();
+        Images[id] = new ImageRef(
+            id, name, status, "owner", "public", 17_000_000, virtualSizeBytes, minDiskGib, minRamMib, default, default, new Dictionary<string, string>());
+        return id;
+    }
+
+    public Task<ImageRef> GetImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
+        Images.TryGetValue(imageId, out var image) ? Task.FromResult(image) : throw Faults.NotFound("Image", imageId);
+
+    public Task<IReadOnlyList<ImageRef>> ListImagesAsync(OperationContext operation, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<ImageRef>>([.. Images.Values]);
+
+    public Task DeleteImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
+        Images.TryRemove(imageId, out _) ? Task.CompletedTask : throw Faults.NotFound("Image", imageId);
+
+    public Task SetPropertiesAsync(
+        OperationContext operation, string imageId, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken)
+    {
+        Properties[imageId] = properties;
+        return Task.CompletedTask;
+    }
+}
