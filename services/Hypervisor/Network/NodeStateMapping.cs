@@ -104,17 +104,17 @@ internal static class NodeStateMapping
         }
 
         return new NetworkSpec(ParseId(network.Id), kind, kind == NetworkKind.Vxlan ? network.Vni : 0, network.PhysicalNetwork, (int)network.Mtu,
-            [.. network.RemoteVteps.Select(IPAddress.Parse)], Bounded(network.DnsDomain), network.External);
+            [.. network.RemoteVteps.Select(ParseAddress)], Bounded(network.DnsDomain), network.External);
     }
 
     private static SubnetSpec ReadSubnet(Wire.NodeSubnet subnet) => new(
-        ParseId(subnet.Id), ParseId(subnet.NetworkId), IPNetwork.Parse(subnet.Cidr),
-        subnet.GatewayIp.Length == 0 ? null : IPAddress.Parse(subnet.GatewayIp),
-        [.. subnet.DnsNameservers.Select(IPAddress.Parse)], [.. subnet.HostRoutes.Select(ReadRoute)], subnet.EnableDhcp);
+        ParseId(subnet.Id), ParseId(subnet.NetworkId), ParseNetwork(subnet.Cidr),
+        subnet.GatewayIp.Length == 0 ? null : ParseAddress(subnet.GatewayIp),
+        [.. subnet.DnsNameservers.Select(ParseAddress)], [.. subnet.HostRoutes.Select(ReadRoute)], subnet.EnableDhcp);
 
-    private static RouteSpec ReadRoute(Wire.NodeRoute route) => new(IPNetwork.Parse(route.Destination), IPAddress.Parse(route.Nexthop));
+    private static RouteSpec ReadRoute(Wire.NodeRoute route) => new(ParseNetwork(route.Destination), ParseAddress(route.Nexthop));
 
-    private static FixedIp ReadFixedIp(Wire.NodeFixedIp fixedIp) => new(ParseId(fixedIp.SubnetId), IPAddress.Parse(fixedIp.Address));
+    private static FixedIp ReadFixedIp(Wire.NodeFixedIp fixedIp) => new(ParseId(fixedIp.SubnetId), ParseAddress(fixedIp.Address));
 
     private static PortSpec ReadPort(Wire.NodePort port)
     {
@@ -168,10 +168,16 @@ internal static class NodeStateMapping
         [.. router.Routes.Select(ReadRoute)]);
 
     private static RemotePortSpec ReadRemotePort(Wire.NodeRemotePort port) => new(
-        ParseId(port.PortId), ParseId(port.NetworkId), Mac.Parse(port.MacAddress), [.. port.Addresses.Select(IPAddress.Parse)],
+        ParseId(port.PortId), ParseId(port.NetworkId), Mac.Parse(port.MacAddress), [.. port.Addresses.Select(ParseAddress)],
         ParseIpv4(port.VtepAddress), port.Router);
 
     private static Guid ParseId(string text) => Guid.TryParseExact(text, "D", out var id) ? id : throw new FormatException($"'{text}' is not an id");
+
+    private static IPAddress ParseAddress(string text) =>
+        IPAddress.TryParse(text, out var address) ? address : throw new FormatException($"'{text}' is not an IP address");
+
+    private static IPNetwork ParseNetwork(string text) =>
+        IPNetwork.TryParse(text, out var network) ? network : throw new FormatException($"'{text}' is not a range of addresses");
 
     private static IPAddress ParseIpv4(string text) =>
         IPAddress.TryParse(text, out var address) && address.IsIpv4() ? address : throw new FormatException($"'{text}' is not an IPv4 address");

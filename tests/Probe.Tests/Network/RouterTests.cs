@@ -169,6 +169,22 @@ public sealed class RouterTests
         Assert.Equal("198.51.100.1", conversation?.SeenAs);
         // The host has not become a router for the world.
         Assert.Equal("0", node.Host.Run(() => File.ReadAllText("/proc/sys/net/ipv4/ip_forward")).Trim());
+        Assert.Equal("1", node.Host.Run(() => File.ReadAllText("/proc/sys/net/ipv4/conf/up0/forwarding")).Trim());
+        await node.Driver.RemoveAllAsync(CancellationToken.None);
+        Assert.Equal("0", node.Host.Run(() => File.ReadAllText("/proc/sys/net/ipv4/conf/up0/forwarding")).Trim());
+    }
+
+    [NetworkFact]
+    public async Task The_host_keeps_its_own_way_to_addresses_of_the_subnet_that_nobody_here_has()
+    {
+        await using var node = new NodeFixture();
+        Edge(node);
+        using var world = node.Own(new OutsideWorld(node));
+        world.AddAddress("203.0.113.80");
+        await node.ApplyAsync();
+
+        Assert.True(Guest.Ping(node.Host, "203.0.113.80"));
+        Assert.True(Guest.Ping(node.Host, "203.0.113.40"));
     }
 
     [NetworkFact]
@@ -238,6 +254,12 @@ public sealed class RouterTests
                 NetworkNamespace.Delete(Namespace.Name);
             }
         }
+
+        public void AddAddress(string address) => Namespace.Run(() =>
+        {
+            using var links = new RouteNetlink();
+            links.AddAddress(new InterfaceAddress(links.FindLink("eth0")!.Index, IPAddress.Parse(address), 32));
+        });
 
         private static void SetUp(RouteNetlink links, string name, string address)
         {

@@ -44,7 +44,8 @@ internal static class DataPlaneObjects
         }
 
         using var rules = new NftContext();
-        rules.Run($"table {names.HostTable}\ndelete table {names.HostTable}");
+        using var host = NetworkNamespace.OpenOwn();
+        HostSide.RemoveRules(names, host, rules);
     }
 
     /// <summary>Removes the devices in it and its name.</summary>

@@ -1,4 +1,4 @@
-using System.Net;
+using Nephos.Hypervisor.Network.Namespaces;
 using Nephos.Hypervisor.Network.Netlink;
 using Nephos.Hypervisor.Network.Nft;
 using Nephos.Hypervisor.Network.Plans;
@@ -22,7 +22,8 @@ internal sealed class HostSide(DataPlaneHandles handles, DataPlaneNames names) :
         }
 
         var usable = legs.Select(leg => WithoutConflicts(leg, legs, report)).ToList();
-        var plan = new NamespacePlan("", [], [.. usable.Select(leg => leg.Link)], [.. usable.SelectMany(leg => leg.Addresses)], [], [], [], "");
+        var plan = new NamespacePlan("", [], [.. usable.Select(leg => leg.Link)], [.. usable.SelectMany(leg => leg.Addresses)],
+            [.. usable.SelectMany(leg => leg.Routes)], [], [], "");
         var applier = new NamespaceApplier(handles.Namespace, handles.Links, _ => throw new InvalidOperationException("a leg has no plan of its other end"),
             handles.Links);
         applier.Apply(plan);
@@ -55,8 +56,31 @@ internal sealed class HostSide(DataPlaneHandles handles, DataPlaneNames names) :
             RemoveLeg(leg);
         }
 
-        handles.Rules.Run($"table {names.HostTable}\ndelete table {names.HostTable}");
+        RemoveRules(names, handles.Namespace, handles.Rules);
         _appliedRules = "";
+    }
+
+    /// <summary>Removes the table, and switches forwarding off again when it was switched on for it and no other cloud needs it.</summary>
+    public static void RemoveRules(DataPlaneNames names, NetworkNamespace host, NftContext rules)
+    {
+        var guarded = GuardedUplinks(rules.Run("list tables").Contains($"table {names.HostTable}\n", StringComparison.Ordinal)
+            ? rules.Run($"list table {names.HostTable}")
+            : "");
+        rules.Run($"table {names.HostTable}\ndelete table {names.HostTable}");
+        if (guarded.Count > 0 && !rules.Run("list tables").Contains(DataPlaneNames.HostTableStart, StringComparison.Ordinal))
+        {
+            // A device may be gone by now.
+            host.Run(() => guarded.Select(uplink => $"/proc/sys/net/ipv4/conf/{uplink}/forwarding").Where(File.Exists).ToList()
+                .ForEach(file => File.WriteAllText(file, "0")));
+        }
+    }
+
+    /// <summary>The rule that guards them says on which devices forwarding was switched on.</summary>
+    internal static List<string> GuardedUplinks(string table)
+    {
+        var guard = table.Split('\n').FirstOrDefault(line => line.Contains(HostRules.GuardMark, StringComparison.Ordinal)) ?? "";
+        var end = guard.IndexOf("oifname", StringComparison.Ordinal);
+        return end < 0 ? [] : [.. guard[..end].Split('"').Where((_, i) => i % 2 == 1)];
     }
 
     public void Dispose() => handles.Dispose();
@@ -73,7 +97,7 @@ internal sealed class HostSide(DataPlaneHandles handles, DataPlaneNames names) :
             {
                 var other = earlier is null ? $"route {route.Destination} of the host" : $"physical network '{earlier.PhysicalNetwork}'";
                 report.Fail(leg.NetworkId, $"subnet {network} overlaps {other}, so the host gets no address on '{leg.PhysicalNetwork}'");
-                return leg with { Addresses = [] };
+                return leg with { Addresses = [], Routes = [] };
             }
         }
 

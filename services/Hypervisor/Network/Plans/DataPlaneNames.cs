@@ -9,6 +9,7 @@ namespace Nephos.Hypervisor.Network.Plans;
 internal sealed partial record DataPlaneNames(string Prefix)
 {
     public const string AliasStart = "nephos:";
+    public const string HostTableStart = "ip nephos_";
     private const int NameDigits = 12;
 
     public string DataPlaneNamespace => $"{Prefix}-dp";
@@ -26,7 +27,7 @@ internal sealed partial record DataPlaneNames(string Prefix)
     public string LegAlias(string physicalNetwork) => LegAliasStart + physicalNetwork;
 
     /// <summary>Our table of rules in the host's own namespace.</summary>
-    public string HostTable => $"ip nephos_{RuleText.Digest(Prefix, NameDigits)}";
+    public string HostTable => $"{HostTableStart}{RuleText.Digest(Prefix, NameDigits)}";
 
     /// <summary>True for a namespace of this prefix and no other: nephos-node1 does not own those of nephos-node10.</summary>
     public bool Owns(string namespaceName) =>

@@ -9,8 +9,12 @@ namespace Nephos.Hypervisor.Network.Plans;
 /// <param name="Uplinks">Physical network to a bridge of the host that carries it; an empty name gives the network a leg on the host.</param>
 internal sealed record NodeNetworkSettings(DataPlaneNames Names, IPAddress? Vtep, IReadOnlyDictionary<string, string> Uplinks);
 
-/// <summary>The leg of a physical network on the host, which holds the gateway address of its subnets.</summary>
-internal sealed record LegPlan(Guid NetworkId, string PhysicalNetwork, PeerPlan Link, IReadOnlyList<AddressPlan> Addresses, IReadOnlyList<IPNetwork> Networks);
+/// <summary>The leg of a physical network on the host, which holds the gateway addresses of its subnets.</summary>
+/// <param name="Routes">One per address that somebody on the network has. The subnet as a whole is not routed to the leg: the host may have
+/// business elsewhere with the others of its addresses.</param>
+internal sealed record LegPlan(
+    Guid NetworkId, string PhysicalNetwork, PeerPlan Link, IReadOnlyList<AddressPlan> Addresses, IReadOnlyList<RoutePlan> Routes,
+    IReadOnlyList<IPNetwork> Networks);
 
 /// <summary>The whole desired state of a node, worked out: a pure function of the snapshot and the node's settings.</summary>
 /// <param name="Filter">The packet rules of the data plane's namespace.</param>
@@ -120,10 +124,23 @@ internal sealed record DataPlanePlan(
             _links.Add(new VethPlan(DataPlaneNames.Device("l", network.Id), DataPlaneNames.Alias("leg", network.Id, 0), network.Mtu, bridge, "",
                 hostEnd.Name, hostEnd.Alias, hostEnd.Mac));
             var subnets = state.Subnets.Values.Where(subnet => subnet.NetworkId == network.Id && subnet.Cidr.IsIpv4()).OrderBy(subnet => subnet.Id).ToList();
-            _legs.Add(new LegPlan(network.Id, network.PhysicalNetwork, hostEnd,
-                uplink.Length > 0 ? [] : [.. subnets.Where(subnet => subnet.GatewayIp is not null)
-                    .Select(subnet => new AddressPlan(hostEnd.Name, subnet.GatewayIp!, subnet.Cidr.PrefixLength))],
-                [.. subnets.Select(subnet => subnet.Cidr)]));
+            var gateways = uplink.Length > 0 ? [] : subnets.Select(subnet => subnet.GatewayIp).OfType<IPAddress>().Distinct().ToList();
+            var routes = gateways.Count == 0 ? [] : AddressesOn(network.Id).Where(address => address.IsIpv4()).Except(gateways)
+                .Where(address => subnets.Exists(subnet => subnet.Cidr.Contains(address)))
+                .Select(address => new RoutePlan(hostEnd.Name, address.AsHost(), null, 0));
+            _legs.Add(new LegPlan(network.Id, network.PhysicalNetwork, hostEnd, [.. gateways.Select(address => new AddressPlan(hostEnd.Name, address, 32))],
+                [.. routes], [.. subnets.Select(subnet => subnet.Cidr)]));
+        }
+
+        /// <summary>What guests and routers have on a network.</summary>
+        private IEnumerable<IPAddress> AddressesOn(Guid networkId)
+        {
+            var ports = state.Ports.Where(port => port.NetworkId == networkId).SelectMany(port => port.FixedIps.Select(ip => ip.Address)
+                .Concat(port.AllowedPairs.Where(pair => pair.Addresses.IsHost()).Select(pair => pair.Addresses.BaseAddress)));
+            var routers = state.Routers.Where(router => router.AdminStateUp).SelectMany(router => router.Interfaces.Append(router.Gateway).OfType<RouterLegSpec>()
+                .Where(leg => leg.NetworkId == networkId).SelectMany(leg => leg.FixedIps).Select(ip => ip.Address)
+                .Concat(router.Gateway?.NetworkId == networkId ? router.FloatingIps.Select(ip => ip.Floating) : []));
+            return ports.Concat(routers).Distinct();
         }
 
         private bool HasNetwork(PortSpec port)

@@ -7,6 +7,9 @@ namespace Nephos.Hypervisor.Network.Rules;
 /// <summary>Rules in the host's own namespace, in a table of ours beside the host's: guests behind legs leave by the host's address.</summary>
 internal static class HostRules
 {
+    /// <summary>How the rule ends that keeps a host from forwarding for others.</summary>
+    public const string GuardMark = "ct state new drop";
+
     /// <param name="guardedUplinks">Devices on which forwarding was switched on for the legs only, on a host that forwards nothing else.</param>
     public static string Compile(DataPlaneNames names, IReadOnlyList<LegPlan> legs, IReadOnlyList<string> guardedUplinks)
     {
@@ -27,7 +30,7 @@ internal static class HostRules
             var legNames = string.Join(", ", legs.Select(leg => $"\"{leg.Link.Name}\""));
             var uplinkNames = string.Join(", ", guardedUplinks.Select(uplink => $"\"{uplink}\""));
             text.AppendLine("chain c_forward { type filter hook forward priority 0; policy accept;");
-            text.AppendLine(CultureInfo.InvariantCulture, $"iifname {{ {uplinkNames} }} oifname != {{ {legNames} }} ct state new drop");
+            text.AppendLine(CultureInfo.InvariantCulture, $"iifname {{ {uplinkNames} }} oifname != {{ {legNames} }} {GuardMark}");
             text.AppendLine("}");
         }
 
