@@ -8,7 +8,7 @@ using Nephos.BlockStorage.VolumeTypes;
 
 namespace Nephos.BlockStorage;
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, IgnoreReadOnlyProperties = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(Volume))]
 [JsonSerializable(typeof(Snapshot))]
 [JsonSerializable(typeof(Attachment))]

@@ -46,6 +46,7 @@ public static class BlockStorageModule
         app.MapGrpcService<AttachmentsGrpcService>();
         app.MapGrpcService<VolumeTypesGrpcService>();
         app.MapGrpcService<QuotasGrpcService>();
+        Cinder.CinderRoutes.MapAll(app);
     }
 
     /// <summary>Everything but the seams to other services and the edges.</summary>

@@ -126,6 +126,19 @@ internal sealed class AttachmentService(
             cancellationToken);
     }
 
+    /// <summary>Shows an attachment as attached for a caller who reaches the volume in its own way.</summary>
+    public Task CompleteAsync(OperationContext operation, string id, CancellationToken cancellationToken)
+    {
+        operation.RequireMember("volume:attachment_complete");
+        return store.TransactAsync(
+            async transaction =>
+            {
+                var attachment = Visible(operation, await transaction.GetAsync(Attachment.Table, id, cancellationToken), id);
+                if (attachment.OpenedAt is null) transaction.Put(Attachment.Table, attachment with { OpenedAt = time.GetUtcNow() });
+            },
+            cancellationToken);
+    }
+
     /// <summary>Shows the volume as being detached, or not any more.</summary>
     public async Task SetDetachingAsync(OperationContext operation, string volumeId, bool detaching, CancellationToken cancellationToken)
     {

@@ -20,7 +20,9 @@ internal sealed record Volume
     public required string VolumeTypeId { get; init; }
     public required string AvailabilityZone { get; init; }
     public bool Bootable { get; init; }
-    public bool ReadOnly { get; init; }
+
+    /// <summary>Null until somebody has set it; then the REST API shows it in the metadata.</summary>
+    public bool? ReadOnlyFlag { get; init; }
     public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
     public IReadOnlyDictionary<string, string> ImageMetadata { get; init; } = new Dictionary<string, string>();
     public string? SourceImageId { get; init; }
@@ -61,6 +63,8 @@ internal sealed record Volume
 
     /// <summary>Why the volume can never become what was wanted.</summary>
     public string? Failure { get; init; }
+
+    public bool ReadOnly => ReadOnlyFlag == true;
 
     public long SizeGib => (SizeBytes + GibBytes - 1) / GibBytes;
 

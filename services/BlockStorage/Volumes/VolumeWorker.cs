@@ -17,6 +17,7 @@ internal sealed partial class VolumeWorker(VolumeSteps steps, TimeProvider time,
     private readonly ConcurrentDictionary<string, Work> _work = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _slots = new(ParallelMax);
     private readonly CancellationTokenSource _stopping = new();
+    private bool _disposed;
 
     // One entry per id that is worked on; a nudge meanwhile makes another round.
     private sealed class Work
@@ -109,6 +110,8 @@ internal sealed partial class VolumeWorker(VolumeSteps steps, TimeProvider time,
 
     public void Dispose()
     {
+        // The container may dispose it once for each way it is registered.
+        if (Interlocked.Exchange(ref _disposed, true)) return;
         _stopping.Cancel();
         _stopping.Dispose();
         _slots.Dispose();

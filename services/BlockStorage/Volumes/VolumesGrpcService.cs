@@ -63,7 +63,7 @@ internal sealed class VolumesGrpcService(VolumeService volumes, TableCache<Volum
                 Description = paths.Contains("description") ? wanted.Description : volume.Description,
                 Metadata = paths.Contains("metadata") ? new Dictionary<string, string>(wanted.Metadata) : volume.Metadata,
                 Bootable = paths.Contains("bootable") ? wanted.Bootable : volume.Bootable,
-                ReadOnly = paths.Contains("read_only") ? wanted.ReadOnly : volume.ReadOnly,
+                ReadOnlyFlag = paths.Contains("read_only") ? wanted.ReadOnly : volume.ReadOnlyFlag,
                 ImageMetadata = paths.Contains("image_metadata") ? new Dictionary<string, string>(wanted.ImageMetadata) : volume.ImageMetadata,
             },
             context.CancellationToken);

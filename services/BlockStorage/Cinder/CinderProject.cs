@@ -1,0 +1,191 @@
+using System.Text.Json.Nodes;
+using Nephos.BlockStorage.Devices;
+using Nephos.BlockStorage.Quotas;
+using Nephos.BlockStorage.VolumeTypes;
+using Nephos.Hosting;
+using Nephos.Hosting.Rest;
+using Nephos.Kernel.Errors;
+
+namespace Nephos.BlockStorage.Cinder;
+
+/// <summary>What a project may use, and what the operator runs.</summary>
+internal sealed class CinderProject(
+    QuotaService quotas, VolumeTypeService types, IBlockDevices devices, BlockStorageOptions options, NephosOptions nephos, TimeProvider time)
+{
+    private static readonly (string Name, string Alias, string Description, string Updated)[] Extensions =
+    [
+        ("VolumeImageMetadata", "os-vol-image-meta", "Show image metadata associated with the volume.", "2012-12-07T00:00:00+00:00"),
+        ("UsedLimits", "os-used-limits", "Provide data on limited resources that are being used.", "2013-10-03T00:00:00+00:00"),
+        ("AdminActions", "os-admin-actions", "Enable admin actions.", "2012-08-25T00:00:00+00:00"),
+        ("TypesExtraSpecs", "os-types-extra-specs", "Type extra specs support.", "2011-08-24T00:00:00+00:00"),
+        ("Quotas", "os-quota-sets", "Quota management support.", "2011-08-08T00:00:00+00:00"),
+        ("VolumeActions", "os-volume-actions", "Enable volume actions.", "2012-05-31T00:00:00+00:00"),
+        ("AvailabilityZones", "os-availability-zone", "Describe Availability Zones.", "2013-06-27T00:00:00+00:00"),
+        ("Services", "os-services", "Services support.", "2012-10-28T00:00:00-00:00"),
+        ("TypesManage", "os-types-manage", "Types manage support.", "2011-08-24T00:00:00+00:00"),
+        ("ExtendedSnapshotAttributes", "os-extended-snapshot-attributes", "Extended SnapshotAttributes support.", "2012-06-19T00:00:00+00:00"),
+        ("VolumeHostAttribute", "os-vol-host-attr", "Expose host as an attribute of a volume.", "2011-11-03T00:00:00+00:00"),
+        ("VolumeTenantAttribute", "os-vol-tenant-attr", "Expose the internal project_id as an attribute of a volume.", "2011-11-03T00:00:00+00:00"),
+        ("Scheduler_stats", "scheduler-stats", "Scheduler stats support.", "2014-09-07T00:00:00+00:00"),
+    ];
+
+    public void Map(CinderRoutes routes)
+    {
+        routes.Get("/extensions", _ => Task.FromResult(ListExtensions()));
+        routes.Get("/os-availability-zone", _ => Task.FromResult(ListZones()));
+        routes.Get("/limits", LimitsAsync);
+        routes.Get("/os-quota-sets/{target}", ShowQuotaAsync);
+        routes.Get("/os-quota-sets/{target}/defaults", DefaultQuotaAsync);
+        routes.Put("/os-quota-sets/{target}", SetQuotaAsync);
+        routes.Delete("/os-quota-sets/{target}", ResetQuotaAsync);
+        routes.Get("/os-services", ServicesAsync);
+        routes.Get("/scheduler-stats/get_pools", PoolsAsync);
+    }
+
+    private static RestResult ListExtensions() => RestResult.Json(200, new JsonObject
+    {
+        ["extensions"] = new JsonArray([.. Extensions.Select(extension => new JsonObject
+        {
+            ["name"] = extension.Name,
+            ["alias"] = extension.Alias,
+            ["description"] = extension.Description,
+            ["updated"] = extension.Updated,
+            ["links"] = new JsonArray(),
+        })]),
+    });
+
+    private RestResult ListZones() => RestResult.Json(200, new JsonObject
+    {
+        ["availabilityZoneInfo"] = new JsonArray(
+            new JsonObject { ["zoneName"] = options.AvailabilityZone, ["zoneState"] = new JsonObject { ["available"] = true } }),
+    });
+
+    private async Task<RestResult> LimitsAsync(RestCall call)
+    {
+        var quota = await quotas.GetAsync(call.Operation, call.Query("project_id") ?? call.Operation.RequireProject(), call.Cancelled);
+        return RestResult.Json(200, new JsonObject
+        {
+            ["limits"] = new JsonObject
+            {
+                ["rate"] = new JsonArray(),
+                ["absolute"] = new JsonObject
+                {
+                    ["maxTotalVolumes"] = quota.Volumes.Limit,
+                    ["maxTotalVolumeGigabytes"] = quota.Gigabytes.Limit,
+                    ["maxTotalSnapshots"] = quota.Snapshots.Limit,
+                    ["maxTotalBackups"] = 0,
+                    ["maxTotalBackupGigabytes"] = 0,
+                    ["totalVolumesUsed"] = quota.Volumes.Used,
+                    ["totalGigabytesUsed"] = quota.Gigabytes.Used,
+                    ["totalSnapshotsUsed"] = quota.Snapshots.Used,
+                    ["totalBackupsUsed"] = 0,
+                    ["totalBackupGigabytesUsed"] = 0,
+                },
+            },
+        });
+    }
+
+    private async Task<RestResult> ShowQuotaAsync(RestCall call)
+    {
+        var quota = await quotas.GetAsync(call.Operation, call.Route("target"), call.Cancelled);
+        var usage = call.Query("usage") is { } flag && CinderInput.Flag(new JsonObject { ["usage"] = flag }, "usage") == true;
+        return await QuotaAsync(call, quota, usage, withId: true);
+    }
+
+    private Task<RestResult> DefaultQuotaAsync(RestCall call) => QuotaAsync(call, quotas.Defaults(call.Route("target")), usage: false, withId: true);
+
+    private async Task<RestResult> SetQuotaAsync(RestCall call)
+    {
+        var body = await CinderInput.ReadAsync(call, "quota_set");
+        var quota = await quotas.SetAsync(
+            call.Operation, call.Route("target"), CinderInput.Number(body, "volumes"), CinderInput.Number(body, "gigabytes"),
+            CinderInput.Number(body, "snapshots"), call.Cancelled);
+        return await QuotaAsync(call, quota, usage: false, withId: false);
+    }
+
+    private async Task<RestResult> ResetQuotaAsync(RestCall call)
+    {
+        await quotas.ResetAsync(call.Operation, call.Route("target"), call.Cancelled);
+        return RestResult.Empty(200);
+    }
+
+    // Limits per type are not offered, so they are without limit; of backups and groups there are none.
+    private async Task<RestResult> QuotaAsync(RestCall call, ProjectQuota quota, bool usage, bool withId)
+    {
+        var set = new JsonObject();
+        Add("volumes", quota.Volumes);
+        foreach (var type in await types.ListAsync(call.Operation, call.Cancelled))
+        {
+            Add($"volumes_{type.Name}", new QuotaEntry(-1, 0));
+            Add($"snapshots_{type.Name}", new QuotaEntry(-1, 0));
+            Add($"gigabytes_{type.Name}", new QuotaEntry(-1, 0));
+        }
+        Add("snapshots", quota.Snapshots);
+        Add("gigabytes", quota.Gigabytes);
+        Add("per_volume_gigabytes", new QuotaEntry(-1, 0));
+        Add("backups", default);
+        Add("backup_gigabytes", default);
+        Add("groups", default);
+        if (withId) set["id"] = quota.ProjectId;
+        return RestResult.Json(200, new JsonObject { ["quota_set"] = set });
+
+        void Add(string name, QuotaEntry entry) => set[name] = usage
+            ? new JsonObject { ["limit"] = entry.Limit, ["in_use"] = entry.Used, ["reserved"] = 0, ["allocated"] = 0 }
+            : entry.Limit;
+    }
+
+    private async Task<RestResult> ServicesAsync(RestCall call)
+    {
+        call.Operation.RequireAdmin("volume_extension:services:index");
+        var now = CinderViews.Time(time.GetUtcNow());
+        var services = new JsonArray(Service("cinder-scheduler", nephos.NodeName, up: true));
+        foreach (var device in await ListDevicesAsync(call)) services.Add((JsonNode)Service("cinder-volume", $"{device.Id}@nephos", !device.Failed));
+        return RestResult.Json(200, new JsonObject { ["services"] = services });
+
+        JsonObject Service(string binary, string host, bool up) => new()
+        {
+            ["binary"] = binary,
+            ["host"] = host,
+            ["zone"] = options.AvailabilityZone,
+            ["status"] = "enabled",
+            ["state"] = up ? "up" : "down",
+            ["updated_at"] = now,
+            ["disabled_reason"] = null,
+        };
+    }
+
+    private async Task<IReadOnlyList<BlockDevice>> ListDevicesAsync(RestCall call)
+    {
+        try
+        {
+            return await devices.ListAsync(call.Cancelled);
+        }
+        catch (FaultException fault) when (fault.Rule.Code == Protos.Errors.V1.Code.Unavailable)
+        {
+            return [];
+        }
+    }
+
+    private async Task<RestResult> PoolsAsync(RestCall call)
+    {
+        call.Operation.RequireAdmin("scheduler_extension:scheduler_stats:get_pools");
+        var detail = call.Query("detail") is { } flag && CinderInput.Flag(new JsonObject { ["detail"] = flag }, "detail") == true;
+        var pools = new JsonArray();
+        foreach (var device in await ListDevicesAsync(call))
+        {
+            var pool = new JsonObject { ["name"] = $"{device.Id}@nephos#pool" };
+            if (detail)
+            {
+                pool["capabilities"] = new JsonObject
+                {
+                    ["total_capacity_gb"] = device.CapacityBytes >> 30,
+                    ["free_capacity_gb"] = device.FreeBytes >> 30,
+                    ["storage_protocol"] = "nbd",
+                    ["thin_provisioning_support"] = true,
+                };
+            }
+            pools.Add((JsonNode)pool);
+        }
+        return RestResult.Json(200, new JsonObject { ["pools"] = pools });
+    }
+}
