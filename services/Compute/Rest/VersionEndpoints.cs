@@ -11,13 +11,10 @@ internal static class VersionEndpoints
 
     public static void Map(RestRoutes rest)
     {
-        rest.Get("/", List).Anonymous();
+        // Each also matches with a slash at the end.
         rest.Get("", List).Anonymous();
-        foreach (var slash in new[] { "", "/" })
-        {
-            rest.Get("/v2" + slash, call => Answer(Full(call, old: true))).Anonymous();
-            rest.Get("/v2.1" + slash, call => Answer(Full(call, old: false))).Anonymous();
-        }
+        rest.Get("/v2", call => Answer(Full(call, old: true))).Anonymous();
+        rest.Get("/v2.1", call => Answer(Full(call, old: false))).Anonymous();
     }
 
     private static Task<RestResult> List(RestCall call) =>

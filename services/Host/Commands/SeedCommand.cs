@@ -1,13 +1,11 @@
 using System.CommandLine;
 using Google.Protobuf;
-using Grpc.Core;
-using ComputeWire = Nephos.Protos.Compute.V1;
 using ImageWire = Nephos.Protos.Image.V1;
 using NetworkWire = Nephos.Protos.Network.V1;
 
 namespace Nephos.Host.Commands;
 
-/// <summary><c>nephos seed</c>: flavors, an external network and a default image, once; what is deleted later stays deleted.</summary>
+/// <summary><c>nephos seed</c>: an external network and a default image, once; what is deleted later stays deleted.</summary>
 internal static class SeedCommand
 {
     public const string DefaultImage = "nephos-guest";
@@ -17,25 +15,18 @@ internal static class SeedCommand
     private const string Mark = "seeded";
     private const string ImageMark = "seeded-image";
 
-    private static readonly (string Id, string Name, int Vcpus, long MemoryMib, long RootGib)[] Flavors =
-    [
-        ("1", "m1.tiny", 1, 512, 1), ("2", "m1.small", 1, 2048, 20), ("3", "m1.medium", 2, 4096, 40), ("4", "m1.large", 4, 8192, 80),
-        ("42", "m1.nano", 1, 192, 1), ("84", "m1.micro", 1, 256, 1),
-    ];
-
     public static Command Create()
     {
         var state = ServeCommand.StateOption();
         var image = new Option<FileInfo?>("--image") { Description = "The default image, qcow2" };
         var needsImage = new Option<bool>("--needs-image") { Description = "Seed all but the image; fail when an image was seeded already" };
-        var command = new Command("seed", "Seed flavors, an external network and a default image") { state, image, needsImage };
+        var command = new Command("seed", "Seed an external network and a default image") { state, image, needsImage };
         command.SetAction(async (parse, cancellationToken) =>
         {
             var directory = parse.GetValue(state)!;
             if (!File.Exists(MarkOf(directory, Mark)))
             {
                 using var connection = await AdminConnection.OpenAsync(directory, cancellationToken);
-                await SeedFlavorsAsync(connection, cancellationToken);
                 await SeedNetworkAsync(connection, cancellationToken);
                 await File.WriteAllTextAsync(MarkOf(directory, Mark), "", cancellationToken);
             }
@@ -51,17 +42,6 @@ internal static class SeedCommand
     }
 
     private static string MarkOf(string stateDirectory, string name) => Path.Combine(stateDirectory, "run", name);
-
-    private static async Task SeedFlavorsAsync(AdminConnection connection, CancellationToken cancellationToken)
-    {
-        var client = new ComputeWire.Flavors.FlavorsClient(connection.Channel);
-        foreach (var (id, name, vcpus, memory, root) in Flavors)
-        {
-            await UnlessThereAsync(async () => await client.CreateFlavorAsync(
-                new ComputeWire.CreateFlavorRequest { Id = id, Name = name, Vcpus = vcpus, MemoryMib = memory, RootGib = root, Public = true },
-                connection.Options(cancellationToken)));
-        }
-    }
 
     private static async Task SeedNetworkAsync(AdminConnection connection, CancellationToken cancellationToken)
     {
@@ -126,17 +106,5 @@ internal static class SeedCommand
         }
         await upload.RequestStream.CompleteAsync();
         await upload.ResponseAsync;
-    }
-
-    private static async Task UnlessThereAsync(Func<Task> create)
-    {
-        try
-        {
-            await create();
-        }
-        catch (RpcException exception) when (exception.StatusCode == StatusCode.AlreadyExists)
-        {
-            // Seeded before a crash, or made by someone.
-        }
     }
 }
