@@ -92,7 +92,7 @@ internal sealed class ApplicationCredentialService(
             RoleIds = [.. RolesOf(operation, draft).Select(role => role.Id)],
             SecretHash = draft.Secret is null
                 ? hasher.HashRandom(secret)
-                : await hasher.HashAsync(draft.Secret.Length > 0 ? draft.Secret : throw Faults.Invalid("secret", "must not be empty"), cancellationToken),
+                : await hasher.HashAsync(draft.Secret, cancellationToken),
         };
         var made = await IdentityFaults.GuardNameAsync(Kind, credential.Name, writes.CreateAsync(
             operation, Kind, idempotencyKey,

@@ -36,12 +36,12 @@ internal sealed class PasswordHasher : IDisposable
         _key = key;
         _options = options;
         _time = time;
-        _nobody = new Lazy<string>(() => Compute("", RandomNumberGenerator.GetBytes(SaltBytes), Current));
+        _nobody = new Lazy<string>(() => Compute(SecretFiles.NewPassword(), RandomNumberGenerator.GetBytes(SaltBytes), Current));
     }
 
     private Cost Current => new(_options.Argon2MemoryKiB, _options.Argon2Iterations, _options.Argon2Lanes);
 
-    /// <exception cref="FaultException">InvalidArgument: too long. Unavailable: too many are waiting.</exception>
+    /// <exception cref="FaultException">InvalidArgument: empty or too long. Unavailable: too many are waiting.</exception>
     public async Task<string> HashAsync(string password, CancellationToken cancellationToken)
     {
         CheckLength(password);
@@ -54,9 +54,9 @@ internal sealed class PasswordHasher : IDisposable
     /// <exception cref="FaultException">Unavailable: too many are waiting.</exception>
     public async Task<bool> VerifyAsync(string hash, string password, CancellationToken cancellationToken)
     {
-        if (password.Length > MaxPasswordChars)
+        if (password.Length is 0 or > MaxPasswordChars)
         {
-            return false;
+            return await VerifyNobodyAsync(password, cancellationToken);
         }
         if (hash.StartsWith(HmacPrefix, StringComparison.Ordinal))
         {
@@ -78,10 +78,9 @@ internal sealed class PasswordHasher : IDisposable
     /// <summary>Takes as long as verifying a wrong password, so that nobody learns which users there are.</summary>
     public async Task<bool> VerifyNobodyAsync(string password, CancellationToken cancellationToken)
     {
-        if (password.Length <= MaxPasswordChars)
-        {
-            await RunAsync(() => IsArgon2(_nobody.Value, password), cancellationToken);
-        }
+        // Whatever the length, the work is the same.
+        var guess = password.Length is 0 or > MaxPasswordChars ? "nobody" : password;
+        await RunAsync(() => IsArgon2(_nobody.Value, guess), cancellationToken);
         return false;
     }
 
@@ -93,9 +92,9 @@ internal sealed class PasswordHasher : IDisposable
 
     private static void CheckLength(string password)
     {
-        if (password.Length > MaxPasswordChars)
+        if (password.Length is 0 or > MaxPasswordChars)
         {
-            throw Faults.Invalid("password", $"at most {MaxPasswordChars} characters are allowed");
+            throw Faults.Invalid("password", $"must have 1 to {MaxPasswordChars} characters");
         }
     }
 

@@ -40,10 +40,6 @@ internal sealed class PasswordRules(PasswordHasher hasher, IdentityOptions optio
 
     private void CheckForm(string password)
     {
-        if (password.Length == 0)
-        {
-            throw Faults.Invalid("password", "must not be empty");
-        }
         if (_pattern?.IsMatch(password) == false)
         {
             throw Faults.Invalid("password", options.PasswordPatternDescription.Length > 0
