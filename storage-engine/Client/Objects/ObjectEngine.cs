@@ -60,6 +60,6 @@ public static class ObjectLimits
     /// <summary>Part numbers are 1 to this.</summary>
     public const int PartNumberMax = 10_000;
 
-    /// <summary>Extents of one payload: 5 TiB at the default extent size of 16 MiB, and some room.</summary>
-    public const int ExtentCountMax = 400_000;
+    /// <summary>Extents of one payload. Extents grow along a payload, so that 10 000 parts of 512 MiB (5 TiB) fit.</summary>
+    public const int ExtentCountMax = 150_000;
 }

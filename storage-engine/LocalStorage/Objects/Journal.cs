@@ -4,7 +4,7 @@ namespace Nephos.LocalStorage.Objects;
 
 public sealed record JournalOptions
 {
-    /// <summary>Size of each journal file; at least 8 MiB.</summary>
+    /// <summary>Size of each journal file; at least 9 MiB.</summary>
     public long SegmentBytes { get; init; } = 16L << 20;
 
     /// <summary>Segments kept for replicas that are behind, before decided entries are trimmed.</summary>
@@ -27,7 +27,7 @@ public sealed class Journal : IDisposable
     public static Journal Open(
         string directory, Guid deviceId, JournalOptions options, Func<long, bool> hasRoom, TimeProvider time)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(options.SegmentBytes, 8L << 20);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.SegmentBytes, 9L << 20);
         var pool = SegmentPool.Open(
             Path.Combine(directory, "journal"), SegmentKind.Journal, deviceId, options.SegmentBytes, reserve: 1, hasRoom, time,
             out var used, out var damaged);
@@ -69,6 +69,9 @@ public sealed class Journal : IDisposable
     /// <summary>Begins a replica with an empty log in place of what may be there.</summary>
     public ValueTask<StoreStatus> CreateAsync(Guid group, Guid replica) =>
         _committer.PostAsync(new JournalRequest { Group = group, NewReplica = replica });
+
+    /// <summary>Bytes of the bodies of one append.</summary>
+    public const int AppendBytesMax = JournalRecordHeader.BodyBytesMax;
 
     /// <summary>Records a promise and entries, in this order; completes when they are durable.</summary>
     /// <param name="promised">0 leaves the promise as it is.</param>

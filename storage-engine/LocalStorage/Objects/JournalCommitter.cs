@@ -36,6 +36,9 @@ internal sealed class JournalRequest : IValueTaskSource<StoreStatus>
 internal sealed class JournalCommitter : IDisposable
 {
     private const int PageBytes = JournalRecovery.PageBytes;
+
+    /// <summary>Room for the state of all groups, which a new segment begins with.</summary>
+    private const int StateRoomBytes = 256 << 10;
     private readonly SegmentPool _pool;
     private readonly AlignedBuffer _buffer = new(8 << 20);
     private readonly object _gate = new();
@@ -176,13 +179,13 @@ internal sealed class JournalCommitter : IDisposable
             needed += JournalRecordHeader.TotalBytesFor(entry.Body.Length);
         }
 
-        if (needed > _buffer.SizeBytes / 2)
+        if (needed > _buffer.SizeBytes - StateRoomBytes)
         {
             request.Complete(StoreStatus.Failed);
             return;
         }
 
-        if (_used + needed > _buffer.SizeBytes)
+        if (_used + needed > _buffer.SizeBytes - StateRoomBytes)
         {
             Write();
         }

@@ -31,7 +31,7 @@ internal readonly record struct JournalRecordHeader(
     JournalRecordKind Kind, ulong SegmentId, ulong Batch, Guid Group, ulong Epoch, ulong Sequence, int BodyBytes, ulong BodyHash)
 {
     public const int SizeBytes = 80;
-    public const int BodyBytesMax = 6 << 20;
+    public const int BodyBytesMax = 7 << 20;
     private const uint Magic = 0x4E524A4E;
     private const ushort FormatVersion = 1;
 

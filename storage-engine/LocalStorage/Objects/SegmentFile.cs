@@ -88,3 +88,9 @@ internal sealed class SegmentFile : IDisposable
         _reader.Dispose();
     }
 }
+
+/// <summary>Durability of names: a rename survives a crash once its directory was synced.</summary>
+public static class DurableDirectory
+{
+    public static void Sync(string path) => DirectIo.SyncDirectory(path);
+}

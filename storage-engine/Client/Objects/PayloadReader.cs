@@ -1,0 +1,146 @@
+namespace Nephos.Client.Objects;
+
+/// <summary>Reads the frames of a range in order, one ahead; takes each from the first device that has it undamaged.</summary>
+internal sealed class PayloadReader : IPayloadReader
+{
+    private readonly PayloadStore _store;
+    private readonly Payload _payload;
+    private int _extent;
+    private long _offset;
+    private long _left;
+    private Frame? _current;
+    private Task<(Frame Frame, int Start, int Length)>? _ahead;
+
+    public PayloadReader(PayloadStore store, Payload payload, long offsetBytes, long lengthBytes)
+    {
+        (_store, _payload, _offset, _left) = (store, payload, offsetBytes, lengthBytes);
+        while (_extent < payload.Extents.Length && _offset >= payload.Extents[_extent].LengthBytes)
+        {
+            _offset -= payload.Extents[_extent++].LengthBytes;
+        }
+
+        store.Pins.Enter(this);
+    }
+
+    public async ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken)
+    {
+        _current?.Release();
+        _current = null;
+        cancellationToken.ThrowIfCancellationRequested();
+        (Frame Frame, int Start, int Length) piece;
+        if (_ahead is not null)
+        {
+            piece = await _ahead;
+            _ahead = null;
+        }
+        else if (_left == 0)
+        {
+            return default;
+        }
+        else
+        {
+            piece = Fetch(TakeNext());
+        }
+
+        _current = piece.Frame;
+        if (_left > 0)
+        {
+            var next = TakeNext();
+            _ahead = Task.Run(() => Fetch(next), CancellationToken.None);
+        }
+
+        return piece.Frame.Memory.Slice(piece.Start, piece.Length);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _current?.Release();
+        _current = null;
+        if (_ahead is not null)
+        {
+            try
+            {
+                (await _ahead).Frame.Release();
+            }
+            catch (ObjectEngineException)
+            {
+                // Nobody wants these bytes any more.
+            }
+
+            _ahead = null;
+        }
+
+        _store.Pins.Leave(this);
+    }
+
+    /// <summary>The next piece within one frame.</summary>
+    private (Extent Extent, uint Frame, int Start, int Length) TakeNext()
+    {
+        var extent = _payload.Extents[_extent];
+        var frame = (uint)(_offset / Frames.FrameBytes);
+        var start = (int)(_offset % Frames.FrameBytes);
+        var length = (int)Math.Min(_left, Frames.SizeOf(extent.LengthBytes, frame) - start);
+        _offset += length;
+        _left -= length;
+        if (_offset >= extent.LengthBytes)
+        {
+            (_offset, _extent) = (0, _extent + 1);
+        }
+
+        return (extent, frame, start, length);
+    }
+
+    private (Frame Frame, int Start, int Length) Fetch((Extent Extent, uint Frame, int Start, int Length) piece)
+    {
+        var ring = _store.Node.Ring;
+        var partition = ring.PartitionOf(piece.Extent.Blob.PlacementHash);
+        var buffer = _store.Pool.Rent();
+        var (anyCorrupt, anyAway) = (false, false);
+        var firstBlock = piece.Start / Frames.BlockBytes;
+        var blocks = ((piece.Start + piece.Length + Frames.BlockBytes - 1) / Frames.BlockBytes) - firstBlock;
+        for (var replica = 0; replica < ring.ReplicaCount; replica++)
+        {
+            // Different blobs and frames begin with different copies, so that reads spread.
+            var turn = (int)((piece.Extent.Blob.Low + piece.Frame + (uint)replica) % (uint)ring.ReplicaCount);
+            if (TryFrom(ring.Primary(partition, turn)))
+            {
+                return (buffer, piece.Start - (firstBlock * Frames.BlockBytes), piece.Length);
+            }
+        }
+
+        foreach (var device in ring.Handoffs(partition))
+        {
+            if (TryFrom(device))
+            {
+                return (buffer, piece.Start - (firstBlock * Frames.BlockBytes), piece.Length);
+            }
+        }
+
+        buffer.Release();
+        var name = $"Frame {piece.Frame} of blob {piece.Extent.Blob}";
+        throw anyCorrupt ? new ObjectEngineException(EngineFailure.DataLoss, $"{name} has no undamaged copy.")
+            : anyAway ? new ObjectEngineException(EngineFailure.Unavailable, $"{name} is on no device that can be reached.")
+            : new ObjectEngineException(EngineFailure.Released, $"{name} is on no device.");
+
+        bool TryFrom(int device)
+        {
+            var read = _store.Node.ReadFrame(
+                device, piece.Extent.Blob, piece.Frame, firstBlock, buffer.Memory[..(blocks * Frames.BlockBytes)]);
+            if (read.Status == BlobStatus.Ok
+                && read.PayloadBytes == Frames.SizeOf(piece.Extent.LengthBytes, piece.Frame)
+                && (firstBlock * Frames.BlockBytes) + read.ReadBytes >= piece.Start + piece.Length)
+            {
+                return true;
+            }
+
+            anyCorrupt |= read.Status is BlobStatus.Corrupt or BlobStatus.Ok;
+            anyAway |= read.Status == BlobStatus.Unavailable;
+            if (ring.IsPrimary(partition, device))
+            {
+                _store.Node.NoteAtRisk(piece.Extent.Blob, piece.Extent.LengthBytes);
+            }
+
+            return false;
+        }
+    }
+}

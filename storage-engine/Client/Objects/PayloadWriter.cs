@@ -1,0 +1,151 @@
+using System.Collections.Immutable;
+
+namespace Nephos.Client.Objects;
+
+internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hint, bool allowInline) : IPayloadWriter
+{
+    private readonly Queue<FrameCommit> _inFlight = new();
+    private readonly List<Task> _unfinished = [];
+    private readonly ImmutableArray<Extent>.Builder _extents = ImmutableArray.CreateBuilder<Extent>();
+    private Frame? _frame;
+    private BlobId _blob;
+    private uint _nextFrame;
+    private long _blobBytes;
+    private bool _isComplete;
+
+    public long LengthBytes { get; private set; }
+
+    public Memory<byte> GetMemory()
+    {
+        ObjectDisposedException.ThrowIf(_isComplete, this);
+        _frame ??= store.Pool.Rent();
+        return _frame.Memory[_frame.Length..];
+    }
+
+    public ValueTask AdvanceAsync(int count, CancellationToken cancellationToken)
+    {
+        if (_frame is null || count < 0 || count > Frames.FrameBytes - _frame.Length)
+        {
+            throw new ArgumentOutOfRangeException(nameof(count));
+        }
+
+        _frame.Length += count;
+        LengthBytes += count;
+        // A frame that is all but full goes on its way only when it is quite full: all frames but the last have the same size.
+        return _frame.Length == Frames.FrameBytes ? SendAsync(cancellationToken) : ValueTask.CompletedTask;
+    }
+
+    public async ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    {
+        while (!data.IsEmpty)
+        {
+            var target = GetMemory();
+            var count = Math.Min(target.Length, data.Length);
+            data.Span[..count].CopyTo(target.Span);
+            data = data[count..];
+            await AdvanceAsync(count, cancellationToken);
+        }
+    }
+
+    public async ValueTask<Payload> CompleteAsync(CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_isComplete, this);
+        if (_extents.Count == 0 && _nextFrame == 0 && allowInline && LengthBytes <= store.Options.InlineBytesMax)
+        {
+            var inline = _frame is null ? [] : _frame.Memory.Span[.._frame.Length].ToArray();
+            _frame?.Release();
+            (_frame, _isComplete) = (null, true);
+            return new Payload { LengthBytes = inline.Length, Inline = inline };
+        }
+
+        if (_frame is { Length: > 0 })
+        {
+            await SendAsync(cancellationToken);
+        }
+
+        while (_inFlight.TryPeek(out _))
+        {
+            await SettleOldestAsync(cancellationToken);
+        }
+
+        EndBlob();
+        _frame?.Release();
+        (_frame, _isComplete) = (null, true);
+        return new Payload { LengthBytes = LengthBytes, Extents = _extents.ToImmutable() };
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_isComplete)
+        {
+            return;
+        }
+
+        _isComplete = true;
+        _frame?.Release();
+        _frame = null;
+        if (_nextFrame > 0)
+        {
+            EndBlob();
+        }
+
+        // What is still being written must be there before it can be removed.
+        await Task.WhenAll(_unfinished);
+        foreach (var extent in _extents)
+        {
+            await store.DeleteAsync(extent.Blob);
+        }
+    }
+
+    private async ValueTask SendAsync(CancellationToken cancellationToken)
+    {
+        if (_nextFrame == 0)
+        {
+            if (_extents.Count == ObjectLimits.ExtentCountMax)
+            {
+                throw new ObjectEngineException(EngineFailure.TooLarge, $"A payload has at most {ObjectLimits.ExtentCountMax} extents.");
+            }
+
+            _blob = BlobId.New(store.Time.GetUtcNow());
+            store.Pins.Pin(_blob);
+        }
+
+        while (_inFlight.Count >= store.Options.FramesInFlightMax)
+        {
+            await SettleOldestAsync(cancellationToken);
+        }
+
+        var frame = _frame!;
+        _frame = null;
+        _blobBytes += frame.Length;
+        var commit = FrameCommit.Start(store, _blob, _nextFrame++, frame, hint);
+        _inFlight.Enqueue(commit);
+        _unfinished.RemoveAll(t => t.IsCompleted);
+        _unfinished.Add(commit.Completion);
+        if (_blobBytes >= (long)store.Options.ExtentBytes << Math.Min(_extents.Count / 4, 4))
+        {
+            EndBlob();
+        }
+    }
+
+    private void EndBlob()
+    {
+        if (_nextFrame > 0)
+        {
+            _extents.Add(new Extent(_blob, _blobBytes));
+            (_nextFrame, _blobBytes) = (0, 0);
+        }
+    }
+
+    private async ValueTask SettleOldestAsync(CancellationToken cancellationToken)
+    {
+        var status = await _inFlight.Peek().Quorum.WaitAsync(cancellationToken);
+        _inFlight.Dequeue();
+        if (status != BlobStatus.Ok)
+        {
+            throw status == BlobStatus.Full
+                ? new ObjectEngineException(EngineFailure.Full, "The devices have no room for the payload.")
+                : new ObjectEngineException(EngineFailure.Unavailable, "Too few devices took the payload.");
+        }
+    }
+}

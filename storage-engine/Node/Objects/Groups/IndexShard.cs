@@ -1,0 +1,322 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Logging;
+using Nephos.Client.Objects;
+using Nephos.LocalStorage.Objects;
+using Nephos.Node.Objects.Devices;
+using Nephos.Node.Objects.Namespace;
+using Nephos.Replication.Groups;
+
+namespace Nephos.Node.Objects.Groups;
+
+/// <summary>
+/// One shard of the namespace: takes over as its writer, evaluates operations in batches, replaces replicas whose device is lost,
+/// and answers reads from a replica that has taken in everything decided.
+/// </summary>
+internal sealed partial class IndexShard : IAsyncDisposable
+{
+    private const int BatchOperationsMax = 512;
+    private const int BatchBytesMax = 2 << 20;
+    private const int QueueLengthMax = 8192;
+    private static readonly TimeSpan TakeOverTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan UpkeepPeriod = TimeSpan.FromMilliseconds(250);
+    private readonly DeviceSet _devices;
+    private readonly IConfigurationMaster _master;
+    private readonly string _writerName;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly ConcurrentDictionary<ReplicaId, IndexReplica> _replicas = new();
+    private readonly ConcurrentQueue<ShardOperation> _queue = new();
+    private readonly SemaphoreSlim _work = new(0);
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly CancellationTokenSource _stop = new();
+    private ShardConfiguration? _configuration;
+    private ulong _version;
+    private GroupWriter? _writer;
+    private volatile IndexReplica? _home;
+    private int _queued;
+    private ShardOperation? _deferred;
+    private IndexReplica? _learner;
+    private Task _batches = Task.CompletedTask;
+    private Task _upkeep = Task.CompletedTask;
+
+    public IndexShard(
+        int number, DeviceSet devices, IConfigurationMaster master, string writerName, TimeProvider time, ILogger logger)
+    {
+        (Number, _devices, _master, _writerName, _time, _logger) = (number, devices, master, writerName, time, logger);
+    }
+
+    public int Number { get; }
+
+    /// <summary>Takes over; completes when the shard serves.</summary>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await UpkeepStepAsync(cancellationToken);
+        _batches = BatchLoopAsync();
+        _upkeep = UpkeepLoopAsync();
+    }
+
+    /// <summary>Evaluates an operation inside the next commit; its result once that is decided.</summary>
+    /// <exception cref="ObjectEngineException"><c>Unavailable</c>: the outcome is unknown, or too much waits already.</exception>
+    public Task<T> ExecuteAsync<T>(Func<RowTransaction, T> evaluate, CancellationToken cancellationToken)
+    {
+        if (Interlocked.Increment(ref _queued) > QueueLengthMax)
+        {
+            Interlocked.Decrement(ref _queued);
+            throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has {QueueLengthMax} operations waiting.");
+        }
+
+        var operation = new ShardOperation<T>(evaluate);
+        _queue.Enqueue(operation);
+        _work.Release();
+        return operation.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Runs a read on a replica that holds everything decided.</summary>
+    public T Query<T>(Func<IndexDatabase, uint, T> query)
+    {
+        for (var attempt = 0; attempt < 3; attempt++)
+        {
+            if (_home is { } home)
+            {
+                try
+                {
+                    return home.Query(query);
+                }
+                catch (Exception failure) when (failure is ReplicaUnavailableException or RocksDbSharp.RocksDbException)
+                {
+                    LogHomeLost(Number, failure.Message);
+                }
+            }
+
+            ChooseHome();
+        }
+
+        throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has no replica to read from.");
+    }
+
+    public IndexShardStatus GetStatus()
+    {
+        var (writer, configuration) = (_writer, _configuration);
+        var state = writer?.State.ToString() ?? "Down";
+        return new IndexShardStatus(
+            Number, configuration?.Epoch ?? 0, writer?.Committed ?? 0, state, writer?.InSync ?? 0, configuration?.Members.Length ?? 0, _reason);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        _work.Release();
+        await Task.WhenAll(_batches, _upkeep);
+        if (_writer is not null)
+        {
+            await _writer.DisposeAsync();
+        }
+
+        FailQueued("The engine is stopping.");
+        _stop.Dispose();
+    }
+
+    private async Task BatchLoopAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            await _work.WaitAsync();
+            if (_queue.IsEmpty && _deferred is null)
+            {
+                continue;
+            }
+
+            await _gate.WaitAsync();
+            try
+            {
+                await RunBatchAsync();
+            }
+            finally
+            {
+                _gate.Release();
+            }
+        }
+    }
+
+    private async Task RunBatchAsync()
+    {
+        var (writer, home) = (_writer, _home);
+        if (writer is null || writer.State != WriterState.Serving || home is null)
+        {
+            FailQueued($"Shard {Number} has no writer: {_reason}.");
+            return;
+        }
+
+        var operations = new List<ShardOperation>();
+        try
+        {
+            var body = Evaluate(home, operations);
+            if (body is not null)
+            {
+                var sequence = await writer.ProposeAsync(body);
+                if (sequence == 0)
+                {
+                    throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} lost its writer; the outcome is unknown.");
+                }
+
+                TakeIn(writer, sequence);
+            }
+
+            foreach (var operation in operations)
+            {
+                operation.Complete();
+            }
+        }
+        catch (Exception failure)
+        {
+            foreach (var operation in operations)
+            {
+                operation.Fail(failure as ObjectEngineException
+                    ?? new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number}: {failure.Message}", failure));
+            }
+
+            if (failure is not (ObjectEngineException or ReplicaUnavailableException or RocksDbSharp.RocksDbException))
+            {
+                LogBatchFailed(failure, Number);
+            }
+
+            ChooseHome();
+        }
+    }
+
+    /// <summary>Takes operations from the queue and evaluates them; again on another replica when the one read from goes away.</summary>
+    private byte[]? Evaluate(IndexReplica home, List<ShardOperation> operations)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            var rows = new RowTransaction(
+                key => home.Query((database, group) => database.Get(group, key)),
+                (from, to) => home.Query((database, group) => ShardReader.ScanRows(database, group, from, to)));
+            try
+            {
+                foreach (var operation in operations)
+                {
+                    operation.Evaluate(rows);
+                }
+
+                while (operations.Count < BatchOperationsMax && rows.SizeBytes < BatchBytesMax && TryTake(out var operation))
+                {
+                    operation.Evaluate(rows);
+                    if (rows.SizeBytes <= Journal.AppendBytesMax)
+                    {
+                        operations.Add(operation);
+                        continue;
+                    }
+
+                    rows.Undo();
+                    if (operations.Count > 0)
+                    {
+                        // Too large for this batch; alone in the next one it may fit.
+                        _deferred = operation;
+                        _work.Release();
+                        break;
+                    }
+
+                    operation.Fail(new ObjectEngineException(
+                        EngineFailure.TooLarge, $"One operation changes at most {Journal.AppendBytesMax} bytes of rows."));
+                }
+
+                return rows.ToBody();
+            }
+            catch (Exception failure) when (attempt < 2 && failure is ReplicaUnavailableException or RocksDbSharp.RocksDbException)
+            {
+                LogHomeLost(Number, failure.Message);
+                ChooseHome();
+                home = _home ?? throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has no replica to read from.");
+            }
+        }
+    }
+
+    /// <summary>Before anyone hears of a decision, the replica that answers reads has it.</summary>
+    private void TakeIn(GroupWriter writer, ulong sequence)
+    {
+        for (var attempt = 0; attempt < 3; attempt++)
+        {
+            if (_home is { } home && writer.IsComplete(home.Id))
+            {
+                try
+                {
+                    home.ApplyUpTo(sequence);
+                    return;
+                }
+                catch (Exception failure) when (failure is ReplicaUnavailableException or RocksDbSharp.RocksDbException)
+                {
+                    LogHomeLost(Number, failure.Message);
+                }
+            }
+
+            ChooseHome();
+        }
+
+        throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has no replica to read from; the write is kept.");
+    }
+
+    /// <summary>Reads come from a member with the whole log, once it took in all that is decided.</summary>
+    private void ChooseHome()
+    {
+        if (_writer is not { State: WriterState.Serving } writer)
+        {
+            _home = null;
+            return;
+        }
+
+        foreach (var member in writer.Configuration.Members)
+        {
+            if (writer.IsComplete(member) && _replicas.TryGetValue(member, out var replica))
+            {
+                try
+                {
+                    replica.ApplyUpTo(writer.Committed);
+                    if (replica.Applied >= writer.Committed)
+                    {
+                        _home = replica;
+                        return;
+                    }
+                }
+                catch (Exception failure) when (failure is ReplicaUnavailableException or RocksDbSharp.RocksDbException)
+                {
+                    LogHomeLost(Number, failure.Message);
+                }
+            }
+        }
+
+        _home = null;
+    }
+
+    private bool TryTake([NotNullWhen(true)] out ShardOperation? operation)
+    {
+        if (_deferred is not null)
+        {
+            (operation, _deferred) = (_deferred, null);
+            return true;
+        }
+
+        if (!_queue.TryDequeue(out operation))
+        {
+            return false;
+        }
+
+        Interlocked.Decrement(ref _queued);
+        return true;
+    }
+
+    private void FailQueued(string reason)
+    {
+        while (TryTake(out var operation))
+        {
+            operation.Fail(new ObjectEngineException(EngineFailure.Unavailable, reason));
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Shard {Shard}: the replica that answers reads is gone: {Reason}")]
+    private partial void LogHomeLost(int shard, string reason);
+
+    [LoggerMessage(LogLevel.Error, "Shard {Shard}: a batch failed")]
+    private partial void LogBatchFailed(Exception failure, int shard);
+}

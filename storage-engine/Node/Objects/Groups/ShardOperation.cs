@@ -1,0 +1,53 @@
+using Nephos.Client.Objects;
+using Nephos.Node.Objects.Namespace;
+
+namespace Nephos.Node.Objects.Groups;
+
+/// <summary>Something to do inside a commit of a shard.</summary>
+internal abstract class ShardOperation
+{
+    public abstract void Evaluate(RowTransaction rows);
+
+    /// <summary>What was evaluated is decided.</summary>
+    public abstract void Complete();
+
+    public abstract void Fail(ObjectEngineException failure);
+}
+
+internal sealed class ShardOperation<T>(Func<RowTransaction, T> evaluate) : ShardOperation
+{
+    private readonly TaskCompletionSource<T> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private T? _evaluated;
+    private Exception? _fault;
+
+    public Task<T> Task => _result.Task;
+
+    public override void Evaluate(RowTransaction rows)
+    {
+        rows.Begin();
+        try
+        {
+            _evaluated = evaluate(rows);
+        }
+        catch (InvalidDataException fault)
+        {
+            // A row that cannot be read concerns this operation, not the others in the batch.
+            rows.Undo();
+            _fault = new ObjectEngineException(EngineFailure.DataLoss, fault.Message, fault);
+        }
+    }
+
+    public override void Complete()
+    {
+        if (_fault is not null)
+        {
+            _result.TrySetException(_fault);
+        }
+        else
+        {
+            _result.TrySetResult(_evaluated!);
+        }
+    }
+
+    public override void Fail(ObjectEngineException failure) => _result.TrySetException(failure);
+}

@@ -1,0 +1,308 @@
+using System.Collections.Immutable;
+using System.IO.Hashing;
+using System.Text;
+using Nephos.Client.Objects;
+using Nephos.Node.Objects.Groups;
+
+namespace Nephos.Node.Objects.Namespace;
+
+/// <summary>The namespace over its shards: bounds what comes in, finds the shard of the account, looks after payload that was handed over.</summary>
+internal sealed class ShardedNamespace(
+    ShardMap map, ImmutableArray<IndexShard> shards, PayloadStore payloads, BlobPins pins, TimeProvider time) : IObjectNamespace
+{
+    private const int UploadIdLength = 32;
+
+    public ValueTask<Outcome<AccountRecord>> GetAccountAsync(string account, CancellationToken cancellationToken)
+    {
+        CheckName(account, nameof(account));
+        return ValueTask.FromResult(ShardOf(account).Query((database, group) => new ShardReader(database, group).Account(account)));
+    }
+
+    public async ValueTask<Outcome<AccountRecord>> UpdateAccountAsync(
+        AccountRecord account, ulong? generation, CancellationToken cancellationToken)
+    {
+        CheckName(account.Name, nameof(account));
+        CheckMetadata(account.Metadata);
+        return await ShardOf(account.Name).ExecuteAsync(
+            rows => BucketOperations.UpdateAccount(rows, account, generation), cancellationToken);
+    }
+
+    public async ValueTask<EngineStatus> DeleteAccountAsync(string account, CancellationToken cancellationToken)
+    {
+        CheckName(account, nameof(account));
+        return await ShardOf(account).ExecuteAsync(rows => BucketOperations.DeleteAccount(rows, account), cancellationToken);
+    }
+
+    public async ValueTask<Outcome<BucketRecord>> CreateBucketAsync(BucketRecord bucket, CancellationToken cancellationToken)
+    {
+        CheckBucket(bucket.Name);
+        CheckMetadata(bucket.Metadata);
+        return await ShardOf(bucket.Name.Account).ExecuteAsync(rows => BucketOperations.Create(rows, bucket), cancellationToken);
+    }
+
+    public ValueTask<Outcome<BucketRecord>> GetBucketAsync(BucketName bucket, CancellationToken cancellationToken)
+    {
+        CheckBucket(bucket);
+        return ValueTask.FromResult(
+            ShardOf(bucket.Account).Query((database, group) => new ShardReader(database, group).Bucket(bucket)));
+    }
+
+    public async ValueTask<Outcome<BucketRecord>> UpdateBucketAsync(
+        BucketRecord bucket, ulong generation, CancellationToken cancellationToken)
+    {
+        CheckBucket(bucket.Name);
+        CheckMetadata(bucket.Metadata);
+        return await ShardOf(bucket.Name.Account).ExecuteAsync(
+            rows => BucketOperations.Update(rows, bucket, generation), cancellationToken);
+    }
+
+    public async ValueTask<EngineStatus> DeleteBucketAsync(BucketName bucket, CancellationToken cancellationToken)
+    {
+        CheckBucket(bucket);
+        var now = time.GetUtcNow();
+        return await ShardOf(bucket.Account).ExecuteAsync(rows => BucketOperations.Delete(rows, bucket, now), cancellationToken);
+    }
+
+    public ValueTask<Outcome<BucketPage>> ListBucketsAsync(ListBuckets request, CancellationToken cancellationToken)
+    {
+        CheckName(request.Account, nameof(request.Account));
+        CheckBounds(request.Limit, request.Prefix, request.Delimiter, request.Marker, request.EndMarker);
+        return ValueTask.FromResult(
+            ShardOf(request.Account).Query((database, group) => new ShardReader(database, group).Buckets(request)));
+    }
+
+    public async ValueTask<Outcome<ObjectRecord>> PutObjectAsync(PutObject request, CancellationToken cancellationToken)
+    {
+        CheckObject(request.Bucket, request.Object);
+        var now = time.GetUtcNow();
+        return await HandOverAsync(
+            request.Object.Payload,
+            request.Bucket.Account,
+            rows => ObjectOperations.Put(rows, request, now),
+            cancellationToken);
+    }
+
+    public ValueTask<Outcome<ObjectRecord>> GetObjectAsync(
+        BucketName bucket, string key, VersionSelector version, CancellationToken cancellationToken)
+    {
+        CheckBucket(bucket);
+        CheckKey(key);
+        return ValueTask.FromResult(
+            ShardOf(bucket.Account).Query((database, group) => new ShardReader(database, group).Object(bucket, key, version)));
+    }
+
+    public async ValueTask<Outcome<ObjectRecord>> UpdateObjectAsync(UpdateObject request, CancellationToken cancellationToken)
+    {
+        CheckObject(request.Bucket, request.Object with { Key = request.Key });
+        return await ShardOf(request.Bucket.Account).ExecuteAsync(rows => ObjectOperations.Update(rows, request), cancellationToken);
+    }
+
+    public async ValueTask<Outcome<DeleteOutcome>> DeleteObjectAsync(DeleteObject request, CancellationToken cancellationToken)
+    {
+        CheckBucket(request.Bucket);
+        CheckKey(request.Key);
+        return await ShardOf(request.Bucket.Account).ExecuteAsync(rows => ObjectOperations.Delete(rows, request), cancellationToken);
+    }
+
+    public ValueTask<Outcome<ObjectPage>> ListObjectsAsync(ListObjects request, CancellationToken cancellationToken)
+    {
+        CheckBucket(request.Bucket);
+        CheckBounds(request.Limit, request.Prefix, request.Delimiter, request.Marker, request.EndMarker);
+        if (request is { Versions: true, Reverse: true })
+        {
+            throw new ArgumentException("Versions are listed forwards only.", nameof(request));
+        }
+
+        return ValueTask.FromResult(
+            ShardOf(request.Bucket.Account).Query((database, group) => new ShardReader(database, group).Objects(request)));
+    }
+
+    public async ValueTask<Outcome<UploadRecord>> StartUploadAsync(StartUpload request, CancellationToken cancellationToken)
+    {
+        CheckObject(request.Bucket, request.Object);
+        return await ShardOf(request.Bucket.Account).ExecuteAsync(rows => UploadOperations.Start(rows, request), cancellationToken);
+    }
+
+    public ValueTask<Outcome<UploadRecord>> GetUploadAsync(
+        BucketName bucket, string key, UploadId upload, CancellationToken cancellationToken)
+    {
+        CheckBucket(bucket);
+        CheckKey(key);
+        return ValueTask.FromResult(IsUploadId(upload)
+            ? ShardOf(bucket.Account).Query((database, group) => new ShardReader(database, group).Upload(bucket, key, upload))
+            : EngineStatus.NoSuchUpload);
+    }
+
+    public async ValueTask<Outcome<PartRecord>> PutPartAsync(
+        BucketName bucket, string key, UploadId upload, PartRecord part, CancellationToken cancellationToken)
+    {
+        CheckBucket(bucket);
+        CheckKey(key);
+        ArgumentOutOfRangeException.ThrowIfLessThan(part.Number, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(part.Number, ObjectLimits.PartNumberMax);
+        if (!part.Payload.Inline.IsEmpty)
+        {
+            throw new ArgumentException("The payload of a part is not inline: open its writer with AllowInline false.", nameof(part));
+        }
+
+        var now = time.GetUtcNow();
+        return await HandOverAsync(
+            part.Payload,
+            bucket.Account,
+            rows => IsUploadId(upload) ? UploadOperations.PutPart(rows, bucket, key, upload, part, now) : EngineStatus.NoSuchUpload,
+            cancellationToken);
+    }
+
+    public ValueTask<Outcome<PartPage>> ListPartsAsync(
+        BucketName bucket, string key, UploadId upload, int numberMarker, int limit, CancellationToken cancellationToken)
+    {
+        CheckBucket(bucket);
+        CheckKey(key);
+        CheckBounds(limit);
+        ArgumentOutOfRangeException.ThrowIfNegative(numberMarker);
+        return ValueTask.FromResult(IsUploadId(upload)
+            ? ShardOf(bucket.Account).Query(
+                (database, group) => new ShardReader(database, group).Parts(bucket, key, upload, numberMarker, limit))
+            : EngineStatus.NoSuchUpload);
+    }
+
+    public async ValueTask<Outcome<ObjectRecord>> CompleteUploadAsync(CompleteUpload request, CancellationToken cancellationToken)
+    {
+        CheckObject(request.Bucket, request.Object with { Key = request.Key });
+        if (!IsUploadId(request.Upload))
+        {
+            return EngineStatus.NoSuchUpload;
+        }
+
+        var now = time.GetUtcNow();
+        return await ShardOf(request.Bucket.Account).ExecuteAsync(
+            rows => UploadOperations.Complete(rows, request, now), cancellationToken);
+    }
+
+    public async ValueTask<EngineStatus> AbortUploadAsync(
+        BucketName bucket, string key, UploadId upload, CancellationToken cancellationToken)
+    {
+        CheckBucket(bucket);
+        CheckKey(key);
+        if (!IsUploadId(upload))
+        {
+            return EngineStatus.NoSuchUpload;
+        }
+
+        var now = time.GetUtcNow();
+        return await ShardOf(bucket.Account).ExecuteAsync(
+            rows => UploadOperations.Abort(rows, bucket, key, upload, now), cancellationToken);
+    }
+
+    public ValueTask<Outcome<UploadPage>> ListUploadsAsync(ListUploads request, CancellationToken cancellationToken)
+    {
+        CheckBucket(request.Bucket);
+        CheckBounds(request.Limit, request.Prefix, request.Delimiter, request.KeyMarker, request.UploadMarker);
+        return ValueTask.FromResult(
+            ShardOf(request.Bucket.Account).Query((database, group) => new ShardReader(database, group).Uploads(request)));
+    }
+
+    /// <summary>Commits a record that refers to a payload; a payload that no record came to refer to is given up.</summary>
+    private async ValueTask<Outcome<T>> HandOverAsync<T>(
+        Payload payload, string account, Func<RowTransaction, Outcome<T>> evaluate, CancellationToken cancellationToken)
+    {
+        Outcome<T> outcome;
+        try
+        {
+            // Not cancelled half way: once it waits for the commit, the blobs are the commit's.
+            cancellationToken.ThrowIfCancellationRequested();
+            outcome = await ShardOf(account).ExecuteAsync(evaluate, CancellationToken.None);
+        }
+        catch (ObjectEngineException)
+        {
+            // Decided or not: the check of references against blobs finds out.
+            pins.Unpin(payload);
+            throw;
+        }
+        catch (OperationCanceledException)
+        {
+            await payloads.ReleaseAsync(payload, CancellationToken.None);
+            throw;
+        }
+
+        if (outcome.IsOk)
+        {
+            pins.Unpin(payload);
+        }
+        else
+        {
+            await payloads.ReleaseAsync(payload, CancellationToken.None);
+        }
+
+        return outcome;
+    }
+
+    private IndexShard ShardOf(string account) => shards[map.ShardOf(XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(account)))];
+
+    private static bool IsUploadId(UploadId upload) =>
+        upload.Value is { Length: UploadIdLength } value && value.All(char.IsAsciiHexDigitLower);
+
+    private static void CheckBucket(BucketName bucket)
+    {
+        CheckName(bucket.Account, "account");
+        CheckName(bucket.Name, "bucket");
+    }
+
+    private static void CheckName(string name, string what)
+    {
+        if (string.IsNullOrEmpty(name) || Encoding.UTF8.GetByteCount(name) > ObjectLimits.NameBytesMax)
+        {
+            throw new ObjectEngineException(
+                EngineFailure.TooLarge, $"The name of the {what} has 1 to {ObjectLimits.NameBytesMax} bytes of UTF-8.");
+        }
+    }
+
+    private static void CheckKey(string key)
+    {
+        if (string.IsNullOrEmpty(key) || Encoding.UTF8.GetByteCount(key) > ObjectLimits.KeyBytesMax)
+        {
+            throw new ObjectEngineException(EngineFailure.TooLarge, $"An object's key has 1 to {ObjectLimits.KeyBytesMax} bytes of UTF-8.");
+        }
+    }
+
+    private static void CheckObject(BucketName bucket, ObjectRecord record)
+    {
+        CheckBucket(bucket);
+        CheckKey(record.Key);
+        CheckMetadata(record.SystemMetadata, record.UserMetadata);
+        if (record.Payload.Extents.Length > ObjectLimits.ExtentCountMax)
+        {
+            throw new ObjectEngineException(EngineFailure.TooLarge, $"A payload has at most {ObjectLimits.ExtentCountMax} extents.");
+        }
+    }
+
+    private static void CheckMetadata(params ReadOnlySpan<ImmutableSortedDictionary<string, string>> maps)
+    {
+        long bytes = 0;
+        foreach (var map in maps)
+        {
+            foreach (var (name, value) in map)
+            {
+                bytes += Encoding.UTF8.GetByteCount(name) + Encoding.UTF8.GetByteCount(value);
+            }
+        }
+
+        if (bytes > ObjectLimits.MetadataBytesMax)
+        {
+            throw new ObjectEngineException(EngineFailure.TooLarge, $"A record has at most {ObjectLimits.MetadataBytesMax} bytes of metadata.");
+        }
+    }
+
+    private static void CheckBounds(int limit, params ReadOnlySpan<string> texts)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(limit);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(limit, ObjectLimits.ListLimitMax);
+        foreach (var text in texts)
+        {
+            if (Encoding.UTF8.GetByteCount(text) > ObjectLimits.KeyBytesMax + ObjectLimits.NameBytesMax)
+            {
+                throw new ObjectEngineException(EngineFailure.TooLarge, "A prefix, delimiter or marker is longer than any key.");
+            }
+        }
+    }
+}

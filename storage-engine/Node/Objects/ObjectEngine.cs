@@ -1,0 +1,130 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
+using Nephos.Client.Objects;
+using Nephos.Node.Objects.Devices;
+using Nephos.Node.Objects.Groups;
+using Nephos.Node.Objects.Namespace;
+using Nephos.Node.Objects.Repair;
+using Nephos.Placement;
+
+namespace Nephos.Node.Objects;
+
+/// <summary>The object engine over the device directories of this process.</summary>
+public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
+{
+    private const string RingName = "objects/ring";
+    private const string ShardMapName = "objects/shard-map";
+    private readonly DeviceSet _devices;
+    private readonly ImmutableArray<IndexShard> _shards;
+    private readonly Upkeep _upkeep;
+    private readonly RiskLedger _ledger;
+
+    private ObjectEngine(
+        DeviceSet devices, ImmutableArray<IndexShard> shards, Upkeep upkeep, RiskLedger ledger, PayloadStore payloads, IObjectNamespace names)
+    {
+        (_devices, _shards, _upkeep, _ledger, Payloads, Namespace) = (devices, shards, upkeep, ledger, payloads, names);
+    }
+
+    public IPayloadStore Payloads { get; }
+
+    public IObjectNamespace Namespace { get; }
+
+    /// <summary>Opens all devices (recovery included), takes over the shards and starts the background work.</summary>
+    /// <remarks>Devices that cannot be opened are waited for in the background; without a majority of a shard's replicas, that shard answers Unavailable.</remarks>
+    public static async Task<ObjectEngine> OpenAsync(
+        ObjectEngineOptions options, IConfigurationMaster master, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        options.Validate();
+        var ring = await OpenRingAsync(options, master, cancellationToken);
+        var slots = options.Devices.Select(d => new DeviceSlot(d.Number, d.Zone, d.Path, options.Device, time)).ToList();
+        var devices = new DeviceSet(slots, ring, time, options.ReplaceAfter, loggers.CreateLogger<DeviceSet>());
+        devices.OpenAll();
+        var map = await OpenShardMapAsync(options, master, cancellationToken);
+        var writerName = Guid.NewGuid().ToString("n");
+        ImmutableArray<IndexShard> shards =
+        [
+            .. map.Ranges.Select(r => r.Shard).Distinct().Order().Select(
+                n => new IndexShard(n, devices, master, writerName, time, loggers.CreateLogger<IndexShard>())),
+        ];
+        await Task.WhenAll(shards.Select(s => s.StartAsync(cancellationToken)));
+        var pins = new BlobPins(time);
+        var ledger = new RiskLedger();
+        var node = new LocalBlobNode(devices, ledger);
+        var payloads = new PayloadStore(node, pins, options.Payloads, time);
+        var names = new ShardedNamespace(map, shards, payloads, pins, time);
+        var upkeep = new Upkeep(devices, shards, node, ledger, pins, options.Upkeep, time, loggers.CreateLogger<Upkeep>());
+        upkeep.Start();
+        return new ObjectEngine(devices, shards, upkeep, ledger, payloads, names);
+    }
+
+    public ObjectEngineStatus GetStatus() => new(
+        [.. _devices.GetStatus()],
+        [.. _shards.Select(s => s.GetStatus())],
+        _upkeep.Check.WithoutSpare,
+        Math.Max(_upkeep.Check.AtRisk, _ledger.Count),
+        _upkeep.Check.Missing,
+        _upkeep.ToRemove,
+        _upkeep.Repaired,
+        _upkeep.LastFullCheck);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _upkeep.DisposeAsync();
+        foreach (var shard in _shards)
+        {
+            await shard.DisposeAsync();
+        }
+
+        _devices.Dispose();
+    }
+
+    /// <summary>
+    /// The stored ring, changed to the devices of the options. Copies follow the ring in the background: nothing is removed from where it
+    /// was before every device that should have it has it, and reads look everywhere.
+    /// </summary>
+    private static async Task<Ring> OpenRingAsync(ObjectEngineOptions options, IConfigurationMaster master, CancellationToken cancellationToken)
+    {
+        var wanted = options.Devices.Select(d => d.ToRing()).ToList();
+        var stored = await master.ReadAsync(RingName, cancellationToken);
+        if (stored is null)
+        {
+            var first = RingBuilder.Create(options.PartitionPower, options.Replicas, wanted);
+            return await master.CompareAndSwapAsync(RingName, 0, RingFormat.Write(first), cancellationToken)
+                ? first
+                : throw new InvalidOperationException("Another process creates the ring at the same time.");
+        }
+
+        var ring = RingFormat.Read(stored.Value.Value.Span);
+        var before = ring.Version;
+        for (var change = RingBuilder.Rebalance(ring, wanted); ; change = RingBuilder.Rebalance(ring, wanted))
+        {
+            ring = change.Ring;
+            if (change.IsBalanced)
+            {
+                break;
+            }
+        }
+
+        if (ring.Version != before
+            && !await master.CompareAndSwapAsync(RingName, stored.Value.Version, RingFormat.Write(ring), cancellationToken))
+        {
+            throw new InvalidOperationException("Another process changes the ring at the same time.");
+        }
+
+        return ring;
+    }
+
+    private static async Task<ShardMap> OpenShardMapAsync(
+        ObjectEngineOptions options, IConfigurationMaster master, CancellationToken cancellationToken)
+    {
+        if (await master.ReadAsync(ShardMapName, cancellationToken) is { } stored)
+        {
+            return ShardMap.Parse(stored.Value.Span);
+        }
+
+        var map = ShardMap.Even(options.Shards);
+        return await master.CompareAndSwapAsync(ShardMapName, 0, map.ToBytes(), cancellationToken)
+            ? map
+            : throw new InvalidOperationException("Another process creates the shard map at the same time.");
+    }
+}

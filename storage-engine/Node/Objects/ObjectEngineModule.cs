@@ -1,0 +1,61 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Nephos.Client.Objects;
+
+namespace Nephos.Node.Objects;
+
+/// <summary>Adds the object engine to a process.</summary>
+public static class ObjectEngineModule
+{
+    /// <summary>
+    /// Registers <see cref="IObjectEngine"/>, opened when the host starts and closed when it stops. Register an
+    /// <see cref="IConfigurationMaster"/> before this to keep the configuration elsewhere than in files.
+    /// </summary>
+    public static IServiceCollection AddObjectEngine(this IServiceCollection services, ObjectEngineOptions options)
+    {
+        options.Validate();
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<IConfigurationMaster>(new FileConfigurationMaster(options.ConfigurationDirectory));
+        services.AddSingleton(provider => new HostedObjectEngine(
+            options,
+            provider.GetRequiredService<IConfigurationMaster>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILoggerFactory>()));
+        services.AddSingleton<IObjectEngine>(provider => provider.GetRequiredService<HostedObjectEngine>());
+        services.AddHostedService(provider => provider.GetRequiredService<HostedObjectEngine>());
+        return services;
+    }
+
+    /// <summary>The engine with the life of the host; not there before it started.</summary>
+    private sealed class HostedObjectEngine(
+        ObjectEngineOptions options, IConfigurationMaster master, TimeProvider time, ILoggerFactory loggers) : IObjectEngine, IHostedService, IAsyncDisposable
+    {
+        private ObjectEngine? _engine;
+
+        public IPayloadStore Payloads => Engine.Payloads;
+
+        public IObjectNamespace Namespace => Engine.Namespace;
+
+        private ObjectEngine Engine =>
+            _engine ?? throw new ObjectEngineException(EngineFailure.Unavailable, "The object engine is not running.");
+
+        public ObjectEngineStatus GetStatus() => Engine.GetStatus();
+
+        public async Task StartAsync(CancellationToken cancellationToken) =>
+            _engine = await ObjectEngine.OpenAsync(options, master, time, loggers, cancellationToken);
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public async ValueTask DisposeAsync()
+        {
+            var engine = _engine;
+            _engine = null;
+            if (engine is not null)
+            {
+                await engine.DisposeAsync();
+            }
+        }
+    }
+}

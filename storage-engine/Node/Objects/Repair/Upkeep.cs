@@ -1,0 +1,341 @@
+using Microsoft.Extensions.Logging;
+using Nephos.Client.Objects;
+using Nephos.LocalStorage.Objects;
+using Nephos.Node.Objects.Devices;
+using Nephos.Node.Objects.Groups;
+using Nephos.Node.Objects.Namespace;
+
+namespace Nephos.Node.Objects.Repair;
+
+/// <summary>
+/// The engine's background work, each kind in a loop of its own: look after devices, repair, check, remove what was released, expire, compact,
+/// scrub. Each step is bounded and then yields in proportion to the time it took.
+/// </summary>
+internal sealed partial class Upkeep : IAsyncDisposable
+{
+    private const int LedgerStepBlobs = 256;
+    private const int ReleasedStepRows = 256;
+    private const long ScrubStepBytes = 8 << 20;
+    private readonly DeviceSet _devices;
+    private readonly IReadOnlyList<IndexShard> _shards;
+    private readonly LocalBlobNode _node;
+    private readonly RiskLedger _ledger;
+    private readonly BlobPins _pins;
+    private readonly UpkeepOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly BlobRepair _ledgerRepair;
+    private readonly BlobRepair _checkRepair;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _checkWanted = new(1);
+    private readonly List<Task> _loops = [];
+    private long _toRemove;
+    private volatile bool _isUrgent;
+
+    public Upkeep(
+        DeviceSet devices, IReadOnlyList<IndexShard> shards, LocalBlobNode node, RiskLedger ledger, BlobPins pins,
+        UpkeepOptions options, TimeProvider time, ILogger logger)
+    {
+        (_devices, _shards, _node, _ledger, _pins) = (devices, shards, node, ledger, pins);
+        (_options, _time, _logger) = (options, time, logger);
+        _ledgerRepair = new BlobRepair(node, devices);
+        _checkRepair = new BlobRepair(node, devices);
+        Check = new FullCheck(node, devices, shards, pins, _checkRepair, options.OrphanGrace, time);
+    }
+
+    public FullCheck Check { get; }
+
+    public DateTimeOffset? LastFullCheck { get; private set; }
+
+    public long Repaired => _ledgerRepair.Repaired + _checkRepair.Repaired;
+
+    public long ToRemove => Interlocked.Read(ref _toRemove);
+
+    public void Start()
+    {
+        Loop("devices", _options.DeviceCheckPeriod, CheckDevicesAsync);
+        Loop("ledger", _options.LedgerPeriod, RepairLedgerAsync);
+        Loop("released", _options.ReleasedPeriod, RemoveReleasedAsync);
+        Loop("expiry", _options.ExpiryPeriod, ExpireAsync);
+        Loop("compaction", _options.CompactionPeriod, CompactAsync);
+        Loop("scrub", _options.ScrubPeriod, ScrubAsync);
+        _loops.Add(CheckLoopAsync());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_loops);
+        _stop.Dispose();
+    }
+
+    /// <summary>Begins a full check soon, at full speed: a device came without its data.</summary>
+    public void WantCheck()
+    {
+        _isUrgent = true;
+        if (_checkWanted.CurrentCount == 0)
+        {
+            _checkWanted.Release();
+        }
+    }
+
+    private void Loop(string name, TimeSpan period, Func<CancellationToken, Task> step) => _loops.Add(Task.Run(async () =>
+    {
+        using var timer = new PeriodicTimer(period, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                try
+                {
+                    await step(_stop.Token);
+                }
+                catch (Exception failure) when (failure is ObjectEngineException or IOException or RocksDbSharp.RocksDbException
+                    or ReplicaUnavailableException or InvalidDataException)
+                {
+                    LogStepFailed(failure, name);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }));
+
+    private async Task CheckLoopAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                await _checkWanted.WaitAsync(_options.FullCheckPeriod, _stop.Token);
+                try
+                {
+                    await Check.RunAsync(PauseAsync, _stop.Token);
+                    LastFullCheck = _time.GetUtcNow();
+                    _isUrgent = false;
+                    _ledger.HasOverflowed = false;
+                    LogChecked(Check.AtRisk, Check.Missing, Check.Orphans, Repaired);
+                }
+                catch (Exception failure) when (failure is ObjectEngineException or IOException or RocksDbSharp.RocksDbException or InvalidDataException)
+                {
+                    LogStepFailed(failure, "full check");
+                    await Task.Delay(_options.LedgerPeriod, _time, _stop.Token);
+                    WantCheck();
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+
+    /// <summary>Half the time when data is at risk, a tenth otherwise.</summary>
+    private Task PauseAsync(TimeSpan worked, CancellationToken cancellationToken) =>
+        Task.Delay(worked * (_isUrgent ? 1 : 9), _time, cancellationToken);
+
+    private Task CheckDevicesAsync(CancellationToken cancellationToken)
+    {
+        if (_devices.Check())
+        {
+            WantCheck();
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private async Task RepairLedgerAsync(CancellationToken cancellationToken)
+    {
+        if (_ledger.HasOverflowed)
+        {
+            WantCheck();
+        }
+
+        foreach (var blob in _ledger.Take(LedgerStepBlobs))
+        {
+            var started = _time.GetTimestamp();
+            if (_pins.IsPinned(blob))
+            {
+                continue; // Still being written.
+            }
+
+            if (FindReference(blob) is not { } lengthBytes
+                || await _ledgerRepair.RunAsync(blob, lengthBytes, verify: true, cancellationToken) == RepairOutcome.Safe)
+            {
+                _ledger.Clear(blob);
+            }
+
+            await PauseAsync(_time.GetElapsedTime(started), cancellationToken);
+        }
+    }
+
+    private long? FindReference(BlobId blob)
+    {
+        foreach (var shard in _shards)
+        {
+            if (shard.Query((database, group) => database.Get(group, RowKeys.Reference(blob))) is { } row)
+            {
+                return Rows.ReadReference(row);
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Removes the bytes of released blobs everywhere, then forgets that they were released. What is on devices that are away is found as unreferenced when they return.</summary>
+    private async Task RemoveReleasedAsync(CancellationToken cancellationToken)
+    {
+        var before = _time.GetUtcNow() - _options.ReleasedDelay;
+        before = _pins.OldestRead() < before ? _pins.OldestRead() : before;
+        long toRemove = 0;
+        foreach (var shard in _shards)
+        {
+            var from = RowKeys.Released(0);
+            while (true)
+            {
+                var rows = shard.Query((database, group) => ReadTable(database, group, from, ReleasedStepRows));
+                var due = rows.Where(r => Rows.ReadReleased(r.Value).At <= before).ToList();
+                toRemove += rows.Sum(r => Rows.ReadReleased(r.Value).Extents.Length);
+                await Parallel.ForEachAsync(
+                    due.SelectMany(r => Rows.ReadReleased(r.Value).Extents),
+                    new ParallelOptions { MaxDegreeOfParallelism = 32, CancellationToken = cancellationToken },
+                    async (extent, _) =>
+                    {
+                        foreach (var slot in _devices.All)
+                        {
+                            await _node.DeleteBlobAsync(slot.Number, extent.Blob);
+                        }
+
+                        _ledger.Clear(extent.Blob);
+                    });
+                if (due.Count > 0)
+                {
+                    toRemove -= due.Sum(r => Rows.ReadReleased(r.Value).Extents.Length);
+                    await shard.ExecuteAsync(
+                        transaction =>
+                        {
+                            foreach (var (key, _) in due)
+                            {
+                                transaction.Delete(key);
+                            }
+
+                            return true;
+                        },
+                        cancellationToken);
+                }
+
+                if (rows.Count < ReleasedStepRows)
+                {
+                    break;
+                }
+
+                from = RowKeys.After(rows[^1].Key);
+            }
+        }
+
+        Interlocked.Exchange(ref _toRemove, toRemove);
+    }
+
+    private async Task ExpireAsync(CancellationToken cancellationToken)
+    {
+        var now = _time.GetUtcNow();
+        var end = RowKeys.Expiry(now, ulong.MaxValue);
+        foreach (var shard in _shards)
+        {
+            var due = shard.Query((database, group) => ReadTable(database, group, RowKeys.Expiry(default, 0), ReleasedStepRows))
+                .Where(r => r.Key.AsSpan().SequenceCompareTo(end) <= 0);
+            foreach (var (key, value) in due)
+            {
+                var expiry = Rows.ReadExpiry(value);
+                await shard.ExecuteAsync(rows => ExpiryOperations.Expire(rows, key, expiry, now), cancellationToken);
+            }
+        }
+    }
+
+    private async Task CompactAsync(CancellationToken cancellationToken)
+    {
+        foreach (var slot in _devices.All)
+        {
+            if (slot.TryUse(out var lease))
+            {
+                using (lease)
+                {
+                    var started = _time.GetTimestamp();
+                    var force = !lease.Device.Volumes.HasRoom;
+                    if (await lease.Device.Volumes.CompactStepAsync(force, cancellationToken) && !force)
+                    {
+                        await Task.Delay(_time.GetElapsedTime(started), _time, cancellationToken);
+                    }
+                }
+            }
+        }
+    }
+
+    private async Task ScrubAsync(CancellationToken cancellationToken)
+    {
+        foreach (var slot in _devices.All)
+        {
+            if (slot.TryUse(out var lease))
+            {
+                using (lease)
+                {
+                    var started = _time.GetTimestamp();
+                    var corrupt = new List<NeedleKey>();
+                    lease.Device.Volumes.ScrubStep(ScrubStepBytes, corrupt);
+                    foreach (var key in corrupt)
+                    {
+                        LogCorrupt(slot.Number, key.BlobHigh, key.BlobLow, key.Frame);
+                        _ledger.Note(new BlobId(key.BlobHigh, key.BlobLow));
+                    }
+
+                    await Task.Delay(_time.GetElapsedTime(started) * 9, _time, cancellationToken);
+                }
+            }
+        }
+    }
+
+    private static List<(byte[] Key, byte[] Value)> ReadTable(IndexDatabase database, uint group, byte[] from, int limit)
+    {
+        var rows = new List<(byte[], byte[])>();
+        using var cursor = database.OpenCursor(group);
+        for (cursor.Seek(from); cursor.IsValid && cursor.Key[0] == from[0] && rows.Count < limit; cursor.Next())
+        {
+            rows.Add((cursor.Key.ToArray(), cursor.Value.ToArray()));
+        }
+
+        return rows;
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Background work {Name} did not finish a step and will try again")]
+    private partial void LogStepFailed(Exception failure, string name);
+
+    [LoggerMessage(LogLevel.Information, "Compared references with devices: {AtRisk} at risk, {Missing} missing, {Orphans} unreferenced removed, {Repaired} copies made so far")]
+    private partial void LogChecked(long atRisk, long missing, long orphans, long repaired);
+
+    [LoggerMessage(LogLevel.Warning, "Device {Device}: frame {Frame} of blob {High:x16}{Low:x16} is damaged")]
+    private partial void LogCorrupt(int device, ulong high, ulong low, uint frame);
+}
+
+/// <summary>How often the background work looks; each bounds its own share of the machine besides.</summary>
+public sealed record UpkeepOptions
+{
+    public TimeSpan DeviceCheckPeriod { get; init; } = TimeSpan.FromSeconds(1);
+
+    public TimeSpan LedgerPeriod { get; init; } = TimeSpan.FromSeconds(2);
+
+    public TimeSpan FullCheckPeriod { get; init; } = TimeSpan.FromMinutes(10);
+
+    public TimeSpan ReleasedPeriod { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long the bytes of a replaced or deleted object are kept at least; reads under way keep them longer.</summary>
+    public TimeSpan ReleasedDelay { get; init; } = TimeSpan.FromSeconds(10);
+
+    public TimeSpan ExpiryPeriod { get; init; } = TimeSpan.FromSeconds(5);
+
+    public TimeSpan CompactionPeriod { get; init; } = TimeSpan.FromSeconds(10);
+
+    public TimeSpan ScrubPeriod { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Age from which a blob that nothing refers to is taken for left behind.</summary>
+    public TimeSpan OrphanGrace { get; init; } = TimeSpan.FromHours(1);
+}
