@@ -181,9 +181,12 @@ public sealed class RouterTests
         Edge(node);
         using var world = node.Own(new OutsideWorld(node));
         world.AddAddress("203.0.113.80");
+        world.AddAddress("203.0.113.81");
+        world.RouteFromHost(node, "203.0.113.81/32");
         await node.ApplyAsync();
 
         Assert.True(Guest.Ping(node.Host, "203.0.113.80"));
+        Assert.True(Guest.Ping(node.Host, "203.0.113.81"));
         Assert.True(Guest.Ping(node.Host, "203.0.113.40"));
     }
 
@@ -193,13 +196,14 @@ public sealed class RouterTests
         await using var node = new NodeFixture();
         using var world = node.Own(new OutsideWorld(node));
         var network = node.State.AddNetwork("public");
-        node.State.AddSubnet(network, "198.51.100.0/24", "198.51.100.254");
+        var port = node.State.AddPort(node.State.AddSubnet(network, "198.51.100.0/24", "198.51.100.254"), "198.51.100.200", node.State.AddGroup());
 
         var report = await node.Driver.ApplyAsync(node.State.Build(), CancellationToken.None);
         var status = report.Networks.Single();
         Assert.Equal(ItemState.Failed, status.State);
-        Assert.Contains("overlaps route 198.51.100.0/24 of the host", status.Error, StringComparison.Ordinal);
-        Assert.Null(Conversation.Open(node.Host, "198.51.100.254", 80, TimeSpan.FromMilliseconds(100)));
+        Assert.Contains("198.51.100.254 belongs to route 198.51.100.0/24 of the host", status.Error, StringComparison.Ordinal);
+        // Its ports are wired all the same.
+        Assert.Equal((Guid.Parse(port.Id), ItemState.Active), (report.Ports.Single().Id, report.Ports.Single().State));
         using var links = node.Host.Run(() => new RouteNetlink());
         Assert.DoesNotContain(links.Addresses(), address => address.Address.ToString() == "198.51.100.254");
     }
@@ -254,6 +258,12 @@ public sealed class RouterTests
                 NetworkNamespace.Delete(Namespace.Name);
             }
         }
+
+        public void RouteFromHost(NodeFixture node, string destination) => node.Host.Run(() =>
+        {
+            using var links = new RouteNetlink();
+            links.ReplaceRoute(new Route(IPNetwork.Parse(destination), IPAddress.Parse("198.51.100.2"), links.FindLink("up0")!.Index, 0));
+        });
 
         public void AddAddress(string address) => Namespace.Run(() =>
         {

@@ -85,23 +85,29 @@ internal sealed class HostSide(DataPlaneHandles handles, DataPlaneNames names) :
 
     public void Dispose() => handles.Dispose();
 
-    /// <summary>A subnet that overlaps one the host already knows gets no gateway on the host: it would take the host's own traffic.</summary>
+    /// <summary>A leg that would take traffic from the host gets no addresses: where one of them lies in a network that the host has a route of its
+    /// own for, or where another leg has the same subnet. The default route does not count: it is what single addresses are taken out of.</summary>
     private LegPlan WithoutConflicts(LegPlan leg, IReadOnlyList<LegPlan> all, ReportBuilder report)
     {
-        var own = handles.Links.FindLink(leg.Link.Name)?.Index ?? 0;
-        foreach (var network in leg.Networks)
+        if (leg.Addresses.Count == 0)
         {
-            var route = handles.Links.Routes(all: true).FirstOrDefault(route => route.Index != own && route.Destination.PrefixLength > 0 && route.Destination.Overlaps(network));
-            var earlier = all.TakeWhile(other => other != leg).FirstOrDefault(other => other.Networks.Any(theirs => theirs.Overlaps(network)));
-            if (leg.Addresses.Count > 0 && (route.Index != 0 || earlier is not null))
-            {
-                var other = earlier is null ? $"route {route.Destination} of the host" : $"physical network '{earlier.PhysicalNetwork}'";
-                report.Fail(leg.NetworkId, $"subnet {network} overlaps {other}, so the host gets no address on '{leg.PhysicalNetwork}'");
-                return leg with { Addresses = [], Routes = [] };
-            }
+            return leg;
         }
 
-        return leg;
+        var own = handles.Links.FindLink(leg.Link.Name)?.Index ?? 0;
+        var claimed = leg.Addresses.Select(address => address.Address).Concat(leg.Routes.Select(route => route.Destination.BaseAddress)).ToList();
+        var conflicts = handles.Links.Routes(all: true)
+            .Where(route => route.Index != own && route.Destination.PrefixLength > 0 && route.Destination.IsIpv4())
+            .SelectMany(route => claimed.Where(route.Destination.Contains).Take(1).Select(address => $"{address} belongs to route {route.Destination} of the host"))
+            .Concat(all.TakeWhile(other => other != leg).Where(other => other.Networks.Any(theirs => leg.Networks.Any(network => network.Overlaps(theirs))))
+                .Select(other => $"its subnet overlaps that of physical network '{other.PhysicalNetwork}'"));
+        if (conflicts.FirstOrDefault() is not { } conflict)
+        {
+            return leg;
+        }
+
+        report.Fail(leg.NetworkId, $"the host gets no address on physical network '{leg.PhysicalNetwork}': {conflict}");
+        return leg with { Addresses = [], Routes = [] };
     }
 
     private void ApplyRules(List<LegPlan> legs, bool verify, ReportBuilder report)

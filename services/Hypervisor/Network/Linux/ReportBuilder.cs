@@ -61,10 +61,13 @@ internal sealed class ReportBuilder(DataPlanePlan plan)
     private static ItemStatus Status(Guid id, ulong epoch, bool up, string error) =>
         new(id, epoch, error.Length > 0 ? ItemState.Failed : up ? ItemState.Active : ItemState.Down, error);
 
-    private string PortError(PortSpec port) => Join([_ports, Problem(port.Id), LinkError(DataPlaneNames.Tap(port.Id)), NetworkError(port.NetworkId)]);
+    private string PortError(PortSpec port) => Join([_ports, Problem(port.Id), LinkError(DataPlaneNames.Tap(port.Id)), BridgeError(port.NetworkId)]);
 
-    private string NetworkError(Guid id) =>
-        Join([Problem(id), LinkError(DataPlaneNames.Bridge(id)), LinkError(DataPlaneNames.Tunnel(id)), LinkError(DataPlaneNames.Device("l", id)), ItemError(id)]);
+    /// <summary>What keeps ports from the network. A failed leg on the host does not: they reach each other and their routers.</summary>
+    private string BridgeError(Guid id) =>
+        Join([Problem(id), LinkError(DataPlaneNames.Bridge(id)), LinkError(DataPlaneNames.Tunnel(id)), LinkError(DataPlaneNames.Device("l", id))]);
+
+    private string NetworkError(Guid id) => Join([BridgeError(id), ItemError(id)]);
 
     private string RouterError(RouterSpec router) => Join([
         ItemError(router.Id),
