@@ -17,12 +17,34 @@ internal static partial class AccelerationProbe
     private const int DiskBytes = 1 << 20;
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(2);
 
-    /// <returns>A small disk, since one sector has no geometry to boot from. The sector: mov al, ExitByte; mov dx, ExitPort; out dx, al; hlt; jump back to hlt; boot signature at its end.</returns>
+    /// <summary>A small disk, since one sector has no geometry to boot from.</summary>
+    /// <remarks>The sector enters protected mode and returns through an interrupt frame before it writes the byte: a KVM without hardware
+    /// behind it runs the firmware and fails there.</remarks>
     public static byte[] Disk()
     {
         var disk = new byte[DiskBytes];
-        ReadOnlySpan<byte> code = [0xb0, ExitByte, 0xba, ExitPort, 0x00, 0xee, 0xf4, 0xeb, 0xfd];
+        ReadOnlySpan<byte> code =
+        [
+            0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0,               // cli; ax, ds, ss = 0
+            0xbc, 0x00, 0x7c,                                       // sp = 7c00
+            0x0f, 0x01, 0x16, 0x58, 0x7c,                           // lgdt [7c58]
+            0x0f, 0x20, 0xc0, 0x0c, 0x01, 0x0f, 0x22, 0xc0,         // cr0 |= protected mode
+            0xea, 0x1c, 0x7c, 0x08, 0x00,                           // jump 08:7c1c, 32 bits from here
+            0x66, 0xb8, 0x10, 0x00, 0x8e, 0xd8, 0x8e, 0xd0,         // ds, ss = 10
+            0xbc, 0x00, 0x7c, 0x00, 0x00,                           // esp = 7c00
+            0x9c, 0x6a, 0x08, 0x68, 0x32, 0x7c, 0x00, 0x00, 0xcf,   // push flags, 08, 7c32; iret
+            0xb0, ExitByte, 0xba, ExitPort, 0x00, 0x00, 0x00, 0xee, // out ExitPort, ExitByte
+            0xf4, 0xeb, 0xfd,                                       // hlt for ever
+        ];
         code.CopyTo(disk);
+        ReadOnlySpan<byte> segments =
+        [
+            0, 0, 0, 0, 0, 0, 0, 0,
+            0xff, 0xff, 0, 0, 0, 0x9a, 0xcf, 0,                     // 08: all memory, code
+            0xff, 0xff, 0, 0, 0, 0x92, 0xcf, 0,                     // 10: all memory, data
+            0x17, 0, 0x40, 0x7c, 0, 0,                              // 7c58: limit and place of the table
+        ];
+        segments.CopyTo(disk.AsSpan(0x40));
         disk[510] = 0x55;
         disk[511] = 0xaa;
         return disk;
