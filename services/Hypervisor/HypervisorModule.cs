@@ -64,11 +64,22 @@ public static class HypervisorModule
     /// <param name="stateDirectory">The state directory of the cloud.</param>
     public static IReadOnlyList<NodeObject> ListObjects(string stateDirectory) => NodeObjects.List(StateDirectoryOf(stateDirectory));
 
-    /// <summary>Ends every instance of this node: each guest is asked first, and ended when it has not switched itself off in time. The agent
-    /// must have stopped, else it starts them again. What was desired stays: the next start of the agent brings them back.</summary>
+    /// <summary>Ends every instance of this node. What was desired stays: the next start of the agent brings them back.</summary>
+    /// <remarks>Call it while the agent runs: the agent asks each guest first, with its disks still served, and starts none again. Without an
+    /// agent the disks of the guests are away and they are ended at once.</remarks>
+    /// <param name="patience">For the agent; guests that are not off by then are ended.</param>
     /// <returns>How many there were.</returns>
-    public static Task<int> StopInstancesAsync(string stateDirectory, TimeSpan patience, CancellationToken cancellationToken) =>
-        NodeObjects.StopAllAsync(StateDirectoryOf(stateDirectory), patience, TimeProvider.System, cancellationToken);
+    public static async Task<int> StopInstancesAsync(string stateDirectory, TimeSpan patience, CancellationToken cancellationToken)
+    {
+        var folder = StateDirectoryOf(stateDirectory);
+        var count = NodeObjects.List(folder).Count(found => found.Kind == "process");
+        if (count > 0)
+        {
+            await HaltRequest.AskAsync(folder, patience, TimeProvider.System, cancellationToken);
+            await NodeObjects.KillAllAsync(folder, TimeProvider.System, cancellationToken);
+        }
+        return count;
+    }
 
     /// <summary>Runs the probe for acceleration now.</summary>
     /// <exception cref="InvalidOperationException">There is no QEMU; the message says what to install.</exception>

@@ -23,6 +23,7 @@ internal sealed partial class AgentService(
     private const int MissedHeartbeatsMax = 4;
     private static readonly TimeSpan ReconnectMin = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan ReconnectMax = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan HaltPollPeriod = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan SweepPeriod = TimeSpan.FromSeconds(10);
 
     private volatile string _stream = "not connected yet";
@@ -39,6 +40,7 @@ internal sealed partial class AgentService(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        HaltRequest.Clear(options.StateDirectory);
         agent.SpecChanged = metadata.Set;
         await agent.StartAsync(stoppingToken);
         var probe = await hypervisor.ProbeAsync(stoppingToken);
@@ -46,14 +48,16 @@ internal sealed partial class AgentService(
         _probed = $"{probe.Acceleration}: {probe.AccelerationReason}";
         var hello = NodeFacts.Hello(node.NodeName, node.PublicHost, options, probe, ports);
         var delay = ReconnectMin;
-        while (!stoppingToken.IsCancellationRequested)
+        using var halting = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        var halted = HaltWhenAskedAsync(halting, stoppingToken);
+        while (!halting.IsCancellationRequested)
         {
             var began = time.GetTimestamp();
             try
             {
-                await RunStreamAsync(hello, stoppingToken);
+                await RunStreamAsync(hello, halting.Token);
             }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            catch (OperationCanceledException) when (halting.IsCancellationRequested)
             {
                 break;
             }
@@ -63,9 +67,24 @@ internal sealed partial class AgentService(
                 LogStreamEnded(logger, exception.Message);
             }
             delay = time.GetElapsedTime(began) > ReconnectMax ? ReconnectMin : TimeSpan.FromTicks(Math.Min(delay.Ticks * 2, ReconnectMax.Ticks));
-            await Task.Delay(delay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(delay, time, halting.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+        await halted.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await agent.DisposeAsync();
+    }
+
+    /// <summary>Waits for the wish to take the node down. The stream ends first: what happens then is nobody's wish about an instance.</summary>
+    private async Task HaltWhenAskedAsync(CancellationTokenSource stream, CancellationToken stopping)
+    {
+        while (!HaltRequest.TryTake(options.StateDirectory))
+        {
+            await Task.Delay(HaltPollPeriod, time, stopping);
+        }
+        _stream = "closed: the node is taken down";
+        await stream.CancelAsync();
+        LogHalting(logger, agent.RunningCount);
+        await agent.HaltAsync(stopping);
+        HaltRequest.Finish(options.StateDirectory);
     }
 
     private async Task RunStreamAsync(Wire.Hello hello, CancellationToken stopping)
@@ -232,6 +251,9 @@ internal sealed partial class AgentService(
     [LoggerMessage(Level = LogLevel.Information, Message = "Hypervisor {Type} with {Acceleration} ({Reason}); network {Network} ({NetworkReason})")]
     private static partial void LogProbe(
         ILogger logger, string type, AccelerationKind acceleration, string reason, PortWiring network, string networkReason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Taking the node down: ending {RunningCount} instances")]
+    private static partial void LogHalting(ILogger logger, int runningCount);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The stream to the control plane ended: {Reason}")]
     private static partial void LogStreamEnded(ILogger logger, string reason);

@@ -53,6 +53,9 @@ internal sealed partial class InstanceActor
     /// <summary>The last status; null before the first look.</summary>
     public InstanceStatus? Status { get; private set; }
 
+    /// <summary>True once the machine ended because the node is taken down, and its volume heads are closed.</summary>
+    public bool IsHalted { get; private set; }
+
     private TimeSpan Now => TimeSpan.FromTicks((long)(_context.Time.GetTimestamp() * ((double)TimeSpan.TicksPerSecond / _context.Time.TimestampFrequency)));
 
     public void Start() => _loop = Task.Run(RunAsync);
@@ -146,10 +149,12 @@ internal sealed partial class InstanceActor
             case StepKind.Settled:
                 Recovered();
                 _powerButtonSince = null;
+                IsHalted = spec.Halted;
                 Publish(spec, view, Phase.Settled);
                 return _context.Options.LookPeriod;
             case StepKind.Gone:
                 Recovered();
+                IsHalted = spec.Halted;
                 Publish(spec, view, Phase.Gone);
                 return _context.Options.LookPeriod;
             case StepKind.Wait:
@@ -328,7 +333,7 @@ internal sealed partial class InstanceActor
         _permanent = false;
         _error = "";
         _detachNotBefore.Clear();
-        if (old?.Desired != spec.Desired || old.RebootNonce != spec.RebootNonce)
+        if (old?.Desired != spec.Desired || old.Halted != spec.Halted || old.RebootNonce != spec.RebootNonce)
         {
             _powerButtonSince = null;
         }

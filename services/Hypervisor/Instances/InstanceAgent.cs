@@ -11,6 +11,8 @@ internal sealed partial class InstanceAgent : IAsyncDisposable
     /// <summary>Removing more than this in one sweep is a wrong snapshot rather than a wish.</summary>
     private const int RemovalsPerSweepMax = 20;
 
+    private static readonly TimeSpan HaltPollPeriod = TimeSpan.FromMilliseconds(50);
+
     private readonly ConcurrentDictionary<Guid, InstanceActor> _actors = new();
     private readonly ConcurrentDictionary<Guid, InstanceStatus> _dirty = new();
     private readonly Channel<bool> _dirtySignal = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -187,6 +189,23 @@ internal sealed partial class InstanceAgent : IAsyncDisposable
             {
                 await EndAsync(id, ended);
             }
+        }
+    }
+
+    /// <summary>Ends every machine, guests first asked, and keeps them ended until this process does; nothing that is desired changes.</summary>
+    /// <remarks>Call it when no stream carries statuses any more, or the control plane takes the guests for switched off by themselves.</remarks>
+    public async Task HaltAsync(CancellationToken cancellationToken)
+    {
+        foreach (var actor in _actors.Values)
+        {
+            lock (_lock)
+            {
+                actor.Update(actor.Spec with { Halted = true });
+            }
+        }
+        while (_actors.Values.Any(actor => !actor.IsHalted))
+        {
+            await Task.Delay(HaltPollPeriod, _context.Time, cancellationToken);
         }
     }
 

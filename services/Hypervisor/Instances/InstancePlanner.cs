@@ -62,6 +62,10 @@ internal static class InstancePlanner
         {
             return new(StepKind.Fail, Reason: $"a process of the newer epoch {view.Mark.Epoch} runs here");
         }
+        if (spec.Halted && spec.Desired != DesiredState.Deleted)
+        {
+            return present ? ShutDown(view, local, graceful: true) : CloseAll(local) ?? new(StepKind.Settled);
+        }
         return spec.Desired switch
         {
             DesiredState.Deleted => Delete(view, local, present),

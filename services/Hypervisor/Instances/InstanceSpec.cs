@@ -31,6 +31,10 @@ internal sealed record InstanceSpec(
     /// cleanly its head has to be open, also after a restart of the agent.</summary>
     public IReadOnlyList<VolumeSpec> Leaving { get; init; } = [];
 
+    /// <summary>The node is being taken down: the machine is to end, but what is desired of it stays. Ours and never stored.</summary>
+    [JsonIgnore]
+    public bool Halted { get; init; }
+
     /// <summary>The process that the spec asks for.</summary>
     [JsonIgnore]
     public LaunchMark Mark => new(Epoch, PowerGeneration, RebootNonce);

@@ -12,8 +12,6 @@ public sealed record NodeObject(string Kind, Guid OwnerId, string Detail);
 /// <summary>Finds and ends what instances have on this machine, also when no agent runs.</summary>
 internal static class NodeObjects
 {
-    private static readonly TimeSpan PollPeriod = TimeSpan.FromMilliseconds(100);
-
     public static IReadOnlyList<NodeObject> List(string stateDirectory)
     {
         var runtime = new RuntimeFolder(stateDirectory);
@@ -28,52 +26,18 @@ internal static class NodeObjects
         ];
     }
 
-    /// <summary>Asks every guest to switch itself off and ends those that have not after <paramref name="patience"/>.</summary>
-    public static async Task<int> StopAllAsync(string stateDirectory, TimeSpan patience, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>Ends every process at once.</summary>
+    public static async Task KillAllAsync(string stateDirectory, TimeProvider time, CancellationToken cancellationToken)
     {
         var runtime = new RuntimeFolder(stateDirectory);
-        var store = new InstanceStore(stateDirectory);
-        var found = QemuProcess.FindAll(runtime.Root);
-        await Task.WhenAll(found.Select(machine => StopAsync(machine.InstanceId, machine.Pid)));
-        return found.Count;
-
-        async Task StopAsync(Guid id, int pid)
+        foreach (var (id, pid) in QemuProcess.FindAll(runtime.Root))
         {
-            var paths = new QemuCommandLine.Paths(runtime.Machine(id), store.Folder(id));
-            await using var machine = new QemuMachine(id, paths, time, _ => { });
-            try
-            {
-                var client = await machine.ConnectAsync(cancellationToken);
-                await AskAsync(client, patience, time, cancellationToken);
-            }
-            catch (QmpException)
-            {
-                // It does not listen; it is ended below.
-            }
             await QemuProcess.KillAsync(pid, id, time, cancellationToken);
-            if (Directory.Exists(paths.Runtime))
+            var folder = runtime.Machine(id);
+            if (Directory.Exists(folder))
             {
-                Directory.Delete(paths.Runtime, recursive: true);
+                Directory.Delete(folder, recursive: true);
             }
-        }
-    }
-
-    private static async Task AskAsync(QmpClient client, TimeSpan patience, TimeProvider time, CancellationToken cancellationToken)
-    {
-        var began = time.GetTimestamp();
-        for (var round = 0; time.GetElapsedTime(began) < patience; round++)
-        {
-            var status = (await client.RunAsync("query-status", null, cancellationToken)).GetProperty("status").GetString();
-            if (QemuMachine.State(status ?? "") != RunState.Running)
-            {
-                return;
-            }
-            // A guest that is still booting loses the first request.
-            if (round % 30 == 0)
-            {
-                await client.RunAsync("system_powerdown", null, cancellationToken);
-            }
-            await Task.Delay(PollPeriod, time, cancellationToken);
         }
     }
 

@@ -78,7 +78,7 @@ internal sealed class QemuNode : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Agent.DisposeAsync();
-        await NodeObjects.StopAllAsync(Options.StateDirectory, TimeSpan.Zero, TimeProvider.System, default);
+        await NodeObjects.KillAllAsync(Options.StateDirectory, TimeProvider.System, default);
         await Hypervisor.DisposeAsync();
         Volumes.Dispose();
         Directory.Delete(_folder, recursive: true);

@@ -203,9 +203,22 @@ public sealed class QemuTests : IAsyncLifetime
         var objects = NodeObjects.List(_node.Options.StateDirectory);
         Assert.Contains(objects, found => found.Kind == "process" && found.OwnerId == spec.Id);
         Assert.Contains(objects, found => found.Kind == "volume-socket" && found.OwnerId == spec.Volumes[0].AttachmentId);
-        Assert.Equal(1, await NodeObjects.StopAllAsync(_node.Options.StateDirectory, TimeSpan.FromMilliseconds(300), TimeProvider.System, default));
+        await NodeObjects.KillAllAsync(_node.Options.StateDirectory, TimeProvider.System, default);
         Assert.Null(_node.PidOf(spec));
         // What was desired is still there.
+        await _node.RestartAsync();
+        Assert.Equal(PowerState.Running, (await _node.SettledAsync(spec)).Power);
+    }
+
+    [QemuFact]
+    public async Task A_node_that_is_taken_down_ends_its_machines_and_the_next_agent_brings_them_back()
+    {
+        var spec = Specs.Running();
+        _node.Agent.Apply(spec);
+        await _node.SettledAsync(spec);
+        await _node.Agent.HaltAsync(default);
+        Assert.Null(_node.PidOf(spec));
+        Assert.Empty(_node.Volumes.OpenFor(spec.Id));
         await _node.RestartAsync();
         Assert.Equal(PowerState.Running, (await _node.SettledAsync(spec)).Power);
     }
