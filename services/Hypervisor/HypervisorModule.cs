@@ -64,6 +64,9 @@ public static class HypervisorModule
     /// <param name="stateDirectory">The state directory of the cloud.</param>
     public static IReadOnlyList<NodeObject> ListObjects(string stateDirectory) => NodeObjects.List(StateDirectoryOf(stateDirectory));
 
+    /// <summary>Those of <see cref="ListObjects"/> that belong to no instance that this node was told to have.</summary>
+    public static IReadOnlyList<NodeObject> ListOrphans(string stateDirectory) => NodeObjects.ListOrphans(StateDirectoryOf(stateDirectory));
+
     /// <summary>Ends every instance of this node. What was desired stays: the next start of the agent brings them back.</summary>
     /// <remarks>Call it while the agent runs: the agent asks each guest first, with its disks still served, and starts none again. Without an
     /// agent the disks of the guests are away and they are ended at once.</remarks>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Nephos.Hypervisor;
 using Nephos.Hypervisor.Network;
 
 namespace Nephos.Host.Commands;
@@ -6,6 +7,9 @@ namespace Nephos.Host.Commands;
 /// <summary><c>nephos doctor</c>: what this machine can do, and what nothing owns any more. <c>nephos cleanup</c> removes the latter.</summary>
 internal static class DoctorCommand
 {
+    /// <summary>Longer than a guest is given to switch itself off.</summary>
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(45);
+
     public static Command CreateDoctor()
     {
         var state = ServeCommand.StateOption();
@@ -20,11 +24,23 @@ internal static class DoctorCommand
     public static Command CreateCleanup()
     {
         var state = ServeCommand.StateOption();
-        var command = new Command("cleanup", "End what is left of a stopped cloud on this machine: machines, links, namespaces") { state };
-        command.SetAction(parse =>
+        var stop = new Option<bool>("--stop-instances")
+        {
+            Description = "Only end the instances, each guest asked first; the server must still run, since it serves their disks",
+        };
+        var command = new Command("cleanup", "End what is left of a stopped cloud on this machine: machines, links, namespaces") { state, stop };
+        command.SetAction(async (parse, cancellationToken) =>
         {
             var directory = parse.GetValue(state)!;
-            NodeNetworkModule.RemoveObjects(NodeOf(directory), directory);
+            var count = await HypervisorModule.StopInstancesAsync(directory, StopPatience, cancellationToken);
+            if (count > 0)
+            {
+                Console.Error.WriteLine($"{count} instances ended; they come back with the next start");
+            }
+            if (!parse.GetValue(stop))
+            {
+                NodeNetworkModule.RemoveObjects(NodeOf(directory), directory);
+            }
         });
         return command;
     }
@@ -45,7 +61,13 @@ internal static class DoctorCommand
             Console.WriteLine(line);
         }
         Console.Error.WriteLine($"{found.Count} objects of this cloud are on this machine");
-        return 0;
+        var orphans = HypervisorModule.ListOrphans(state);
+        foreach (var orphan in orphans)
+        {
+            Console.WriteLine($"orphan {orphan.Kind} {orphan.OwnerId} {orphan.Detail}");
+        }
+        Console.Error.WriteLine($"{orphans.Count} of them belong to no instance of this node");
+        return orphans.Count == 0 ? 0 : 1;
     }
 
     private static string NodeOf(string state) => RunningServer.Read(state)?.NodeName ?? "node-1";

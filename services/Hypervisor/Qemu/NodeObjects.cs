@@ -26,6 +26,16 @@ internal static class NodeObjects
         ];
     }
 
+    /// <summary>Objects that no stored spec explains. An instance that is being deleted explains its own until it is gone.</summary>
+    public static IReadOnlyList<NodeObject> ListOrphans(string stateDirectory)
+    {
+        var store = new InstanceStore(stateDirectory);
+        var specs = store.List().Select(store.TryLoad).OfType<InstanceSpec>().ToList();
+        var owners = specs.Select(spec => spec.Id)
+            .Concat(specs.SelectMany(spec => spec.Volumes.Concat(spec.Leaving)).Select(volume => volume.AttachmentId)).ToHashSet();
+        return [.. List(stateDirectory).Where(found => !owners.Contains(found.OwnerId))];
+    }
+
     /// <summary>Ends every process at once.</summary>
     public static async Task KillAllAsync(string stateDirectory, TimeProvider time, CancellationToken cancellationToken)
     {

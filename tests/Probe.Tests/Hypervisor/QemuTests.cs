@@ -203,6 +203,11 @@ public sealed class QemuTests : IAsyncLifetime
         var objects = NodeObjects.List(_node.Options.StateDirectory);
         Assert.Contains(objects, found => found.Kind == "process" && found.OwnerId == spec.Id);
         Assert.Contains(objects, found => found.Kind == "volume-socket" && found.OwnerId == spec.Volumes[0].AttachmentId);
+        Assert.Empty(NodeObjects.ListOrphans(_node.Options.StateDirectory));
+        var specFile = Path.Combine(_node.Store.Folder(spec.Id), "spec.json");
+        File.Move(specFile, specFile + ".away");
+        Assert.Equal(objects.Count, NodeObjects.ListOrphans(_node.Options.StateDirectory).Count);
+        File.Move(specFile + ".away", specFile);
         await NodeObjects.KillAllAsync(_node.Options.StateDirectory, TimeProvider.System, default);
         Assert.Null(_node.PidOf(spec));
         // What was desired is still there.
