@@ -1,5 +1,6 @@
 using Nephos.BlockStorage;
 using Nephos.Compute;
+using Nephos.Host.Storage;
 using Nephos.Hosting;
 using Nephos.Hypervisor;
 using Nephos.Identity;
@@ -21,7 +22,7 @@ internal static class Roles
         new("compute", b => b.AddCompute(), a => a.MapCompute()),
         new("volume", b => b.AddBlockStorage(), a => a.MapBlockStorage()),
         new("storage", b => b.AddBlockDevices(), a => a.MapBlockDevices()),
-        new("object", b => b.AddObjectStorage(), a => a.MapObjectStorage()),
+        new("object", b => { b.AddObjectDevices(); b.AddObjectStorage(); }, a => a.MapObjectStorage()),
         new("hypervisor", b => b.AddHypervisor(), a => a.MapHypervisor()),
     ];
 }
