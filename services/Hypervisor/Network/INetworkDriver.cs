@@ -20,7 +20,8 @@ internal interface INetworkDriver : IAsyncDisposable
     /// <exception cref="InvalidOperationException">The port is not wired, or another process holds its tap.</exception>
     SafeFileHandle OpenTap(Guid portId);
 
-    /// <summary>Objects of this node's data plane that no snapshot of this process wanted: left from an earlier life.</summary>
+    /// <summary>Objects of this node's data plane, looked up now, that the last applied state does not want: left from an earlier life, or
+    /// about to be removed. Before the first state: all there are.</summary>
     IReadOnlyList<NetworkOrphan> ListOrphans();
 
     /// <summary>Removes everything that this node's prefix names: namespaces, links, rules. Nothing else is touched.</summary>
@@ -34,6 +35,7 @@ internal interface INetworkDriver : IAsyncDisposable
 /// <param name="Mtu">Bytes; give it to the device as host_mtu too.</param>
 internal sealed record WiredPort(Guid PortId, ulong Epoch, string TapName, string NamespaceName, string NamespacePath, Mac Mac, int Mtu);
 
+/// <param name="Name">Of a device inside of a namespace: <c>namespace/device</c>.</param>
 internal sealed record NetworkOrphan(string Kind, string Name, string Alias);
 
 internal enum ItemState

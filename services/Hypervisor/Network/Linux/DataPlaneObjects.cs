@@ -9,8 +9,15 @@ namespace Nephos.Hypervisor.Network.Linux;
 /// <summary>Finds and removes what a node's prefix names, also when no agent runs: for <c>nephos doctor --orphans</c> and <c>nephos down</c>.</summary>
 internal static class DataPlaneObjects
 {
-    /// <summary>Everything on this machine that belongs to the prefix. Empty where namespaces cannot be listed.</summary>
+    /// <summary>Everything on this machine that belongs to the prefix. Devices inside of a namespace are named with it, as <c>namespace/device</c>.</summary>
     public static IReadOnlyList<NetworkOrphan> List(DataPlaneNames names)
+    {
+        using var links = new RouteNetlink();
+        return List(names, links);
+    }
+
+    /// <param name="host">Devices of the namespace that legs are in.</param>
+    public static IReadOnlyList<NetworkOrphan> List(DataPlaneNames names, RouteNetlink host)
     {
         var found = new List<NetworkOrphan>();
         foreach (var name in NetworkNamespace.Names().Where(names.Owns))
@@ -20,11 +27,18 @@ internal static class DataPlaneObjects
                 .Select(link => new NetworkOrphan(DataPlaneNames.ParseAlias(link.Alias)?.Kind ?? "device", $"{name}/{link.Name}", link.Alias)));
         }
 
-        using var links = new RouteNetlink();
-        found.AddRange(links.Links().Where(link => link.Alias.StartsWith(names.LegAliasStart, StringComparison.Ordinal))
+        found.AddRange(host.Links().Where(link => link.Alias.StartsWith(names.LegAliasStart, StringComparison.Ordinal))
             .Select(link => new NetworkOrphan("leg", link.Name, link.Alias)));
         return found;
     }
+
+    /// <summary>The names, as <see cref="List(DataPlaneNames)"/> gives them, of what a plan has.</summary>
+    public static HashSet<string> NamesIn(DataPlanePlan plan) =>
+    [
+        .. plan.Routers.Select(router => router.Namespace).Append(plan.DataPlane)
+            .SelectMany(part => part.Links.Select(link => $"{part.Name}/{link.Name}").Append(part.Name)),
+        .. plan.Legs.Select(leg => leg.Link.Name),
+    ];
 
     /// <summary>Removes all of it. Guests must have ended: a process inside a namespace keeps it alive, without a name and without devices.</summary>
     public static void RemoveAll(DataPlaneNames names)

@@ -92,7 +92,8 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
         _gate.Wait();
         try
         {
-            return [.. _removals.Waiting.Select(key => key.Split('/', 2)).Select(parts => new NetworkOrphan(parts[0], parts[1], ""))];
+            var wanted = _applied is { } plan ? DataPlaneObjects.NamesIn(plan) : [];
+            return [.. DataPlaneObjects.List(_settings.Names, _host.Handles.Links).Where(found => !wanted.Contains(found.Name))];
         }
         finally
         {
