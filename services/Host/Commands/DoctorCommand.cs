@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Nephos.Hypervisor;
 using Nephos.Hypervisor.Network;
+using Wire = Nephos.Protos.Host.V1;
 
 namespace Nephos.Host.Commands;
 
@@ -54,20 +55,34 @@ internal static class DoctorCommand
 
     private static async Task<int> ListOrphansAsync(string state, CancellationToken cancellationToken)
     {
-        await Task.CompletedTask.WaitAsync(cancellationToken);
         var found = NodeNetworkModule.ListObjects(NodeOf(state), state);
         foreach (var line in found)
         {
             Console.WriteLine(line);
         }
         Console.Error.WriteLine($"{found.Count} objects of this cloud are on this machine");
-        var orphans = HypervisorModule.ListOrphans(state);
+        var orphans = HypervisorModule.ListOrphans(state).Select(orphan => $"{orphan.Kind} {orphan.OwnerId} {orphan.Detail}")
+            .Concat(await NetworkOrphansAsync(state, found, cancellationToken)).ToList();
         foreach (var orphan in orphans)
         {
-            Console.WriteLine($"orphan {orphan.Kind} {orphan.OwnerId} {orphan.Detail}");
+            Console.WriteLine($"orphan {orphan}");
         }
-        Console.Error.WriteLine($"{orphans.Count} of them belong to no instance of this node");
+        Console.Error.WriteLine($"{orphans.Count} of them belong to nothing that this node shall have");
         return orphans.Count == 0 ? 0 : 1;
+    }
+
+    /// <summary>What the running server does not want of the network on this machine; everything when no server runs.</summary>
+    private static async Task<IReadOnlyList<string>> NetworkOrphansAsync(string state, IReadOnlyList<string> all, CancellationToken cancellationToken)
+    {
+        if (RunningServer.Read(state) is not { } server || !Directory.Exists($"/proc/{server.Pid}"))
+        {
+            return all;
+        }
+        using var connection = await AdminConnection.OpenAsync(state, cancellationToken);
+        var status = await new Wire.ProcessStatus.ProcessStatusClient(connection.Channel).GetProcessStatusAsync(
+            new Wire.GetProcessStatusRequest(), connection.Options(cancellationToken));
+        return status.Facts.FirstOrDefault(fact => fact.Name == NodeNetworkModule.OrphansFact)?.Value
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? [];
     }
 
     private static string NodeOf(string state) => RunningServer.Read(state)?.NodeName ?? "node-1";

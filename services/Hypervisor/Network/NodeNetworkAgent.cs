@@ -16,9 +16,6 @@ internal sealed partial class NodeNetworkAgent(
     INetworkDriver driver, Wire.NodeNetworks.NodeNetworksClient service, ServiceCalls calls, NodeNetworkOptions options, NephosOptions node, TimeProvider time,
     ILogger<NodeNetworkAgent> logger) : BackgroundService, INodePorts, IStatusFacts
 {
-    /// <summary>The fact that lists what nobody wants, with spaces in between.</summary>
-    public const string OrphansFact = "network.orphans";
-
     /// <summary>Everything is compared this often although nothing was said.</summary>
     private static readonly TimeSpan ApplyPeriod = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan RetryPeriod = TimeSpan.FromSeconds(2);
@@ -39,7 +36,7 @@ internal sealed partial class NodeNetworkAgent(
         get
         {
             yield return new("network.wiring", Capabilities.CanWire ? "taps" : Capabilities.Reason);
-            yield return new(OrphansFact, string.Join(' ', driver.ListOrphans().Select(orphan => orphan.Name)));
+            yield return new(NodeNetworkModule.OrphansFact, string.Join(' ', driver.ListOrphans().Select(orphan => orphan.Name)));
             if (_report is { } report)
             {
                 yield return new("network.revision", report.Revision.ToString(CultureInfo.InvariantCulture));

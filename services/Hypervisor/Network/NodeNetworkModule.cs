@@ -14,6 +14,9 @@ namespace Nephos.Hypervisor.Network;
 /// <summary>The network of a node, as the hypervisor role composes it; and what the command line needs when no agent runs.</summary>
 public static class NodeNetworkModule
 {
+    /// <summary>The fact of the status page that lists what is on this machine and not wanted, with spaces in between.</summary>
+    public const string OrphansFact = "network.orphans";
+
     /// <summary>Registers the driver, <c>INodePorts</c> and the agent. An <c>IInstanceMetadataSource</c> must be registered by the caller.</summary>
     public static IServiceCollection AddNodeNetwork(this IServiceCollection services)
     {
