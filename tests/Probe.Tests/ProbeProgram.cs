@@ -14,8 +14,12 @@ internal static class ProbeProgram
                 await StateWriter.RunAsync(path);
                 return 0;
 
+            case ["block-server", var folder, var size]:
+                await Block.BlockServer.RunAsync(folder, long.Parse(size, System.Globalization.CultureInfo.InvariantCulture));
+                return 0;
+
             default:
-                await Console.Error.WriteLineAsync("usage: state-writer PATH");
+                await Console.Error.WriteLineAsync("usage: state-writer PATH | block-server FOLDER BYTES");
                 return 2;
         }
     }
@@ -24,6 +28,7 @@ internal static class ProbeProgram
     public static Process Start(params string[] arguments) => Process.Start(new ProcessStartInfo(
         Environment.ProcessPath!, ["exec", typeof(ProbeProgram).Assembly.Location, .. arguments])
     {
+        RedirectStandardInput = true,
         RedirectStandardOutput = true,
     })!;
 }

@@ -1,0 +1,82 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Nephos.Client.Volumes;
+using Nephos.Hosting;
+using Nephos.Node.Block;
+
+namespace Nephos.Probe.Tests.Block;
+
+/// <summary>A process with one device and the head of one volume, to be killed.</summary>
+internal sealed class BlockServer : IDisposable
+{
+    public const string ExportName = "probe";
+    public static readonly Guid VolumeId = new("6f0f4d6e-52d5-4a5c-8a0f-1d8a3c1f0001");
+
+    private readonly Process _process;
+
+    private BlockServer(Process process, string folder)
+    {
+        _process = process;
+        Folder = folder;
+    }
+
+    public string Folder { get; }
+
+    public string SocketPath => SocketOf(Folder);
+
+    public string Uri => $"nbd+unix:///{ExportName}?socket={SocketPath}";
+
+    public int ProcessId => _process.Id;
+
+    /// <summary>Starts the process and waits until the volume is served.</summary>
+    public static async Task<BlockServer> StartAsync(string folder, long sizeBytes)
+    {
+        var process = ProbeProgram.Start("block-server", folder, sizeBytes.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        var line = await process.StandardOutput.ReadLineAsync();
+        if (line != "ready") throw new InvalidOperationException($"The block server said '{line}'.");
+        return new BlockServer(process, folder);
+    }
+
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    public void Dispose()
+    {
+        _process.Kill();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+
+    /// <summary>What the process does.</summary>
+    public static async Task RunAsync(string folder, long sizeBytes)
+    {
+        var options = new BlockDevicesOptions { Directories = [Path.Combine(folder, "device")], ReserveBytes = 64 << 20 };
+        using var devices = new BlockDeviceSet(options, new NephosOptions(), TimeProvider.System, NullLogger<BlockDeviceSet>.Instance);
+        var store = devices.Devices.Single();
+        var volume = store.CreateVolume(VolumeId, sizeBytes, null);
+        var services = new ServiceCollection()
+            .AddSingleton<IReplicaConnector>(devices).AddSingleton(TimeProvider.System).AddSingleton(typeof(ILogger<>), typeof(NullLogger<>)).AddVolumeHeads();
+        await using var provider = services.BuildServiceProvider();
+        var opened = new OpenedVolume
+        {
+            AttachmentId = VolumeId,
+            VolumeId = VolumeId,
+            Epoch = volume.SealedEpoch + 1,
+            SizeBytes = volume.SizeBytes,
+            ReadOnly = false,
+            ExportName = ExportName,
+            Replicas = [new ReplicaEndpoint(store.DeviceId.ToString(), "")],
+        };
+        await provider.GetRequiredService<IVolumeHeads>().OpenAsync(opened, SocketOf(folder), CancellationToken.None);
+        await Console.Out.WriteLineAsync("ready");
+        // Ends with whoever started it.
+        while (await Console.In.ReadLineAsync() is not null) { }
+    }
+
+    private static string SocketOf(string folder) => Path.Combine(folder, "nbd.sock");
+}
