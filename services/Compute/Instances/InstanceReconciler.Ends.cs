@@ -118,7 +118,6 @@ internal sealed partial class InstanceReconciler
             await Task.WhenAll(
                 _ports.RemoveAllAsync(pass.Instance, pass.Parts, cancellationToken),
                 _disks.RemoveAllAsync(pass.Instance, pass.Parts, cancellationToken));
-            await FinishDeleteAsync(pass, cancellationToken);
             foreach (var port in pass.Parts.Ports.ToList())
             {
                 pass.RemovePort(port);
@@ -127,9 +126,15 @@ internal sealed partial class InstanceReconciler
             {
                 pass.RemoveDisk(disk);
             }
+            DropFinishedOrders(pass);
+            await FinishDeleteAsync(pass, cancellationToken);
+            return WorkResult.Done;
         }
         DropFinishedOrders(pass);
-        await DropPartsAsync(pass, cancellationToken);
+        if (pass.Parts.Orders.Count == 0)
+        {
+            await store.TransactAsync(transaction => DropPartsAsync(transaction, pass, cancellationToken), cancellationToken);
+        }
         return WorkResult.Done;
     }
 
@@ -153,6 +158,10 @@ internal sealed partial class InstanceReconciler
             {
                 DeletedAt = pass.Now, UpdatedAt = pass.Now, Claim = null, Resize = null, OpenActions = [], UserData = null, Files = [],
             });
+            if (pass.Parts.Orders.Count == 0)
+            {
+                await DropPartsAsync(transaction, pass, cancellationToken);
+            }
         }, cancellationToken);
         LogDeleted(pass.Instance.Id);
     }
@@ -174,20 +183,14 @@ internal sealed partial class InstanceReconciler
         ? (Math.Max(instance.Flavor.Vcpus, resize.OldFlavor.Vcpus), Math.Max(instance.Flavor.MemoryMib, resize.OldFlavor.MemoryMib))
         : (instance.Flavor.Vcpus, instance.Flavor.MemoryMib);
 
-    private async Task DropPartsAsync(PassState pass, CancellationToken cancellationToken)
+    /// <summary>Forgets what was made and seen, when no node has to be told anything any more.</summary>
+    private static async Task DropPartsAsync(StateTransaction transaction, PassState pass, CancellationToken cancellationToken)
     {
-        if (pass.Parts.Orders.Count > 0)
+        transaction.Delete(InstanceParts.Table, pass.Instance.Id);
+        foreach (var seen in await transaction.ListAsync(Observation.Table, pass.Instance.Id + "/", cancellationToken))
         {
-            return;
+            transaction.Delete(Observation.Table, Observation.KeyOf(seen.InstanceId, seen.NodeId));
         }
-        await store.TransactAsync(async transaction =>
-        {
-            transaction.Delete(InstanceParts.Table, pass.Instance.Id);
-            foreach (var seen in await transaction.ListAsync(Observation.Table, pass.Instance.Id + "/", cancellationToken))
-            {
-                transaction.Delete(Observation.Table, Observation.KeyOf(seen.InstanceId, seen.NodeId));
-            }
-        }, cancellationToken);
         pass.Forget();
     }
 }

@@ -202,14 +202,7 @@ internal sealed partial class InstanceReconciler(
             {
                 throw Faults.Aborted($"Somebody else works on instance {pass.Instance.Id}.");
             }
-            if (pass.Instance.DeletedAt is not null && pass.Parts.Orders.Count == 0)
-            {
-                transaction.Delete(InstanceParts.Table, pass.Instance.Id);
-            }
-            else
-            {
-                transaction.Put(InstanceParts.Table, pass.Parts with { Version = pass.Parts.Version + 1 });
-            }
+            transaction.Put(InstanceParts.Table, pass.Parts with { Version = pass.Parts.Version + 1 });
             foreach (var seen in await transaction.ListAsync(Observation.Table, pass.Instance.Id + "/", cancellationToken))
             {
                 if (seen.Phase == Phase.Gone && pass.Parts.OrderFor(seen.NodeId) is null)
