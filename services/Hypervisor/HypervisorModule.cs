@@ -37,6 +37,8 @@ public static class HypervisorModule
             services.AddSingleton<IHypervisor, SimulatedHypervisor>();
             services.AddSingleton<IVolumeConnector, SimulatedVolumeConnector>();
             services.AddSingleton<IPortConnector, SimulatedPortConnector>();
+            services.AddNodeNetwork();
+            services.PostConfigure<NodeNetworkOptions>(options => options.Driver = "simulated");
         }
         else
         {

@@ -19,6 +19,9 @@ internal sealed partial class NodeNetworkAgent(
     /// <summary>Everything is compared this often although nothing was said.</summary>
     private static readonly TimeSpan ApplyPeriod = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan RetryPeriod = TimeSpan.FromSeconds(2);
+
+    /// <summary>Snapshots that come within this time of an apply share the next one.</summary>
+    private static readonly TimeSpan CoalescePeriod = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan ReconnectMin = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan ReconnectMax = TimeSpan.FromSeconds(5);
 
@@ -148,6 +151,7 @@ internal sealed partial class NodeNetworkAgent(
             }
 
             wait = await ApplyOnceAsync(state, stopping) ? ApplyPeriod : RetryPeriod;
+            await Task.Delay(CoalescePeriod, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
