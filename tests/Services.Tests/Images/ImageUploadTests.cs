@@ -133,7 +133,15 @@ public sealed class ImageUploadTests : ImageCloud
         await RunPassAsync();
         Assert.Equal(ImageStatus.Saving, (await Images.GetAsync(Alice, image.Id, default)).Status);
 
+        var revision = await Store.GetRevisionAsync(default);
         Time.Advance(Options.UploadLease + TimeSpan.FromSeconds(2));
+        await foreach (var batch in Store.WatchAsync("image/uploads", revision + 1, default))
+        {
+            if (batch.Events.Any(change => change.Entry is null))
+            {
+                break;
+            }
+        }
         await RunPassAsync();
         Assert.Equal(ImageStatus.Queued, (await Images.GetAsync(Alice, image.Id, default)).Status);
         Assert.Empty(Blobs.Objects);
