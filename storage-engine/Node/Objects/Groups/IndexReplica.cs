@@ -18,6 +18,9 @@ internal sealed class IndexReplica
     private readonly Guid _group;
     private readonly uint _number;
     private readonly Lock _gate = new();
+
+    // A record is several rows: a read must not see some of them before a batch and some after it.
+    private readonly ReaderWriterLockSlim _rows = new();
     private readonly Lock _applyGate = new();
     private readonly SortedDictionary<ulong, (ulong Epoch, ReadOnlyMemory<byte> Body)> _unapplied = [];
     private ReplicaCore _core;
@@ -195,7 +198,15 @@ internal sealed class IndexReplica
     public T Query<T>(Func<IndexDatabase, uint, T> query)
     {
         using var lease = Use();
-        return query(lease.Device.Index, _number);
+        _rows.EnterReadLock();
+        try
+        {
+            return query(lease.Device.Index, _number);
+        }
+        finally
+        {
+            _rows.ExitReadLock();
+        }
     }
 
     /// <summary>Replaces rows and log by a full copy of another replica; returns where the log begins now.</summary>
@@ -375,7 +386,16 @@ internal sealed class IndexReplica
                     entry = (stored.Epoch, stored.Body);
                 }
 
-                device.Index.Apply(_number, entry.Body.Span, entry.Epoch, next);
+                _rows.EnterWriteLock();
+                try
+                {
+                    device.Index.Apply(_number, entry.Body.Span, entry.Epoch, next);
+                }
+                finally
+                {
+                    _rows.ExitWriteLock();
+                }
+
                 _applied = next;
             }
 
