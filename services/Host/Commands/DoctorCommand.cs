@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Grpc.Core;
 using Nephos.Hypervisor;
 using Nephos.Hypervisor.Network;
 using Wire = Nephos.Protos.Host.V1;
@@ -78,11 +79,19 @@ internal static class DoctorCommand
         {
             return all;
         }
-        using var connection = await AdminConnection.OpenAsync(state, cancellationToken);
-        var status = await new Wire.ProcessStatus.ProcessStatusClient(connection.Channel).GetProcessStatusAsync(
-            new Wire.GetProcessStatusRequest(), connection.Options(cancellationToken));
-        return status.Facts.FirstOrDefault(fact => fact.Name == NodeNetworkModule.OrphansFact)?.Value
-            .Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? [];
+        try
+        {
+            using var connection = await AdminConnection.OpenAsync(state, cancellationToken);
+            var status = await new Wire.ProcessStatus.ProcessStatusClient(connection.Channel).GetProcessStatusAsync(
+                new Wire.GetProcessStatusRequest(), connection.Options(cancellationToken));
+            return status.Facts.FirstOrDefault(fact => fact.Name == NodeNetworkModule.OrphansFact)?.Value
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? [];
+        }
+        catch (RpcException exception) when (exception.StatusCode == StatusCode.Unavailable)
+        {
+            // It has just ended, or its number went to another process.
+            return all;
+        }
     }
 
     private static string NodeOf(string state) => RunningServer.Read(state)?.NodeName ?? "node-1";

@@ -30,6 +30,8 @@ internal sealed class Guest : IDisposable
             _outside = dataPlane.Run(() => Tap.Open(port.TapName, vnetHeader: false));
         }
 
+        // An IPv6 address counts at once, without a second of asking whether somebody has it.
+        _namespace.SetParameters(("net/ipv6/conf/default/accept_dad", "0"), ("net/ipv6/conf/all/accept_dad", "0"));
         _inside = _namespace.Run(() => Tap.Open("eth0", vnetHeader: false));
         Mac = port.Mac;
         Configure(links =>
@@ -117,8 +119,8 @@ internal sealed class Guest : IDisposable
     {
         var listener = where.Run(() =>
         {
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            socket.Bind(new IPEndPoint(IPAddress.Any, port));
+            var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) { DualMode = true };
+            socket.Bind(new IPEndPoint(IPAddress.IPv6Any, port));
             socket.Listen(16);
             return socket;
         });
@@ -161,7 +163,8 @@ internal sealed class Guest : IDisposable
         await using var writer = new StreamWriter(stream) { AutoFlush = true };
         try
         {
-            await writer.WriteLineAsync(((IPEndPoint)socket.RemoteEndPoint!).Address.ToString());
+            var address = ((IPEndPoint)socket.RemoteEndPoint!).Address;
+            await writer.WriteLineAsync((address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString());
             while (await reader.ReadLineAsync() is { } line)
             {
                 await writer.WriteLineAsync(line);
@@ -250,7 +253,7 @@ internal sealed class Conversation : IDisposable
     /// <summary>Null when nothing answers within the timeout.</summary>
     public static Conversation? Open(NetworkNamespace from, string address, int port, TimeSpan? timeout = null)
     {
-        var socket = from.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
+        var socket = from.Run(() => new Socket(IPAddress.Parse(address).AddressFamily, SocketType.Stream, ProtocolType.Tcp));
         using var limit = new CancellationTokenSource(timeout ?? TimeSpan.FromSeconds(3));
         try
         {

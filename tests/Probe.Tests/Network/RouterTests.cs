@@ -201,11 +201,29 @@ public sealed class RouterTests
         var report = await node.Driver.ApplyAsync(node.State.Build(), CancellationToken.None);
         var status = report.Networks.Single();
         Assert.Equal(ItemState.Failed, status.State);
-        Assert.Contains("198.51.100.254 belongs to route 198.51.100.0/24 of the host", status.Error, StringComparison.Ordinal);
+        Assert.Contains("its gateway 198.51.100.254 belongs to route 198.51.100.0/24 of the host", status.Error, StringComparison.Ordinal);
         // Its ports are wired all the same.
         Assert.Equal((Guid.Parse(port.Id), ItemState.Active), (report.Ports.Single().Id, report.Ports.Single().State));
         using var links = node.Host.Run(() => new RouteNetlink());
         Assert.DoesNotContain(links.Addresses(), address => address.Address.ToString() == "198.51.100.254");
+    }
+
+    [NetworkFact]
+    public async Task A_floating_address_that_the_host_needs_itself_is_left_to_it()
+    {
+        await using var node = new NodeFixture();
+        var (router, _, port, _) = Edge(node);
+        using var world = node.Own(new OutsideWorld(node));
+        world.AddAddress("203.0.113.50");
+        world.RouteFromHost(node, "203.0.113.50/32");
+        node.State.AddFloatingIp(router, "203.0.113.50", port);
+
+        var report = await node.Driver.ApplyAsync(node.State.Build(), CancellationToken.None);
+        Assert.Contains("cannot reach 203.0.113.50", report.Networks.Single(status => status.State == ItemState.Failed).Error, StringComparison.Ordinal);
+        Assert.True(Guest.Ping(node.Host, "203.0.113.50"));
+        Assert.True(Guest.Ping(node.Host, "203.0.113.40"));
+        using var links = node.Host.Run(() => new RouteNetlink());
+        Assert.Equal(links.FindLink("up0")!.Index, links.Routes(all: true).Single(route => route.Destination.ToString() == "203.0.113.50/32").Index);
     }
 
     /// <summary>An outside network with the host's leg, a router to an inside network, and a port there that lets everything in.</summary>

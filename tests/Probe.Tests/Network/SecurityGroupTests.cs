@@ -145,4 +145,45 @@ public sealed class SecurityGroupTests
         Assert.True(guests[1].First.Ping("10.0.0.13"));
         Assert.False(guests[0].First.Ping("10.0.0.13", Short));
     }
+
+    [NetworkFact]
+    public async Task IPv6_obeys_groups_and_a_guest_cannot_take_anothers_address()
+    {
+        await using var node = new NodeFixture();
+        var network = node.State.AddNetwork();
+        var (four, six) = (node.State.AddSubnet(network, "10.0.0.0/24", "10.0.0.1"), node.State.AddSubnet(network, "fd00:10::/64", ""));
+        var web = node.State.Ingress(Tcp, 80);
+        web.IpVersion = 6;
+        var group = node.State.AddGroup(web);
+        var out6 = node.State.Ingress(null);
+        (out6.IpVersion, out6.Direction) = (6, Nephos.Protos.Network.V1.NodeRuleDirection.Egress);
+        group.Rules.Add(out6);
+        var ports = new[] { 1, 2, 3 }.Select(i => node.State.AddPort(four, $"10.0.0.1{i}", group)).ToList();
+        for (var i = 0; i < 2; i++)
+        {
+            ports[i].FixedIps.Add(new Nephos.Protos.Network.V1.NodeFixedIp { SubnetId = six.Id, Address = $"fd00:10::1{i + 1}" });
+        }
+
+        await node.ApplyAsync();
+        var (client, server, liar) = (node.Boot(ports[0]), node.Boot(ports[1]), node.Boot(ports[2]));
+        client.SetAddress("fd00:10::11/64");
+        server.SetAddress("fd00:10::12/64");
+        server.Serve(80);
+        server.Serve(81);
+        using (var conversation = client.Connect("fd00:10::12", 80))
+        {
+            Assert.Equal("fd00:10::11", conversation?.SeenAs);
+        }
+
+        Assert.Null(client.Connect("fd00:10::12", 81, Short));
+
+        // A third guest that is asked for an address it was not given, and would answer.
+        liar.SetAddress("fd00:10::13/64");
+        liar.Serve(80);
+        Assert.Null(client.Connect("fd00:10::13", 80, Short));
+        ports[2].FixedIps.Add(new Nephos.Protos.Network.V1.NodeFixedIp { SubnetId = six.Id, Address = "fd00:10::13" });
+        await node.ApplyAsync();
+        using var honest = client.Connect("fd00:10::13", 80);
+        Assert.NotNull(honest);
+    }
 }

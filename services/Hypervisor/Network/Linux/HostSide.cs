@@ -85,8 +85,8 @@ internal sealed class HostSide(DataPlaneHandles handles, DataPlaneNames names) :
 
     public void Dispose() => handles.Dispose();
 
-    /// <summary>A leg that would take traffic from the host gets no addresses: where one of them lies in a network that the host has a route of its
-    /// own for, or where another leg has the same subnet. The default route does not count: it is what single addresses are taken out of.</summary>
+    /// <summary>Takes back what would take traffic from the host: addresses that lie in a network that the host has a route of its own for. The
+    /// default route does not count: it is what single addresses are taken out of. Without its gateway address the leg gets none.</summary>
     private LegPlan WithoutConflicts(LegPlan leg, IReadOnlyList<LegPlan> all, ReportBuilder report)
     {
         if (leg.Addresses.Count == 0)
@@ -95,19 +95,25 @@ internal sealed class HostSide(DataPlaneHandles handles, DataPlaneNames names) :
         }
 
         var own = handles.Links.FindLink(leg.Link.Name)?.Index ?? 0;
-        var claimed = leg.Addresses.Select(address => address.Address).Concat(leg.Routes.Select(route => route.Destination.BaseAddress)).ToList();
-        var conflicts = handles.Links.Routes(all: true)
-            .Where(route => route.Index != own && route.Destination.PrefixLength > 0 && route.Destination.IsIpv4())
-            .SelectMany(route => claimed.Where(route.Destination.Contains).Take(1).Select(address => $"{address} belongs to route {route.Destination} of the host"))
+        var others = handles.Links.Routes(all: true).Where(route => route.Index != own && route.Destination.PrefixLength > 0 && route.Destination.IsIpv4()).ToList();
+        var gateways = leg.Addresses.SelectMany(address => others.Where(route => route.Destination.Contains(address.Address)).Take(1)
+                .Select(route => $"its gateway {address.Address} belongs to route {route.Destination} of the host"))
             .Concat(all.TakeWhile(other => other != leg).Where(other => other.Networks.Any(theirs => leg.Networks.Any(network => network.Overlaps(theirs))))
                 .Select(other => $"its subnet overlaps that of physical network '{other.PhysicalNetwork}'"));
-        if (conflicts.FirstOrDefault() is not { } conflict)
+        if (gateways.FirstOrDefault() is { } reason)
         {
-            return leg;
+            report.Fail(leg.NetworkId, $"the host gets no address on physical network '{leg.PhysicalNetwork}': {reason}");
+            return leg with { Addresses = [], Routes = [] };
         }
 
-        report.Fail(leg.NetworkId, $"the host gets no address on physical network '{leg.PhysicalNetwork}': {conflict}");
-        return leg with { Addresses = [], Routes = [] };
+        var taken = leg.Routes.Where(route => others.Exists(other => other.Destination.Contains(route.Destination.BaseAddress))).ToList();
+        if (taken.Count > 0)
+        {
+            report.Fail(leg.NetworkId, $"the host cannot reach {string.Join(", ", taken.Take(5).Select(route => route.Destination.BaseAddress))} on physical network "
+                + $"'{leg.PhysicalNetwork}': it has routes of its own for them");
+        }
+
+        return leg with { Routes = [.. leg.Routes.Except(taken)] };
     }
 
     private void ApplyRules(List<LegPlan> legs, bool verify, ReportBuilder report)

@@ -39,6 +39,10 @@ internal sealed class FilterRules(NodeState state, IReadOnlyList<FilterNetwork> 
             ["taps"] = Set("type ifname;", ports.Select(port => Quote(port.TapName))),
             ["served"] = Set("type ifname;", ports.Where(port => port.ServedByDhcp).Select(port => Quote(port.TapName))),
             ["macs"] = Set("type ifname . ether_addr;", bindings.Select(b => $"{Quote(b.Tap)} . {b.Mac}").Distinct()),
+            // What a guest may say it has, in neighbour advertisements; nftables has no name for that field, so it is taken by its place.
+            ["nd6"] = Set("typeof iifname . @th,64,128;", bindings.Where(b => !b.Addresses.IsIpv4() && b.Addresses.IsHost())
+                .Select(b => $"{Quote(b.Tap)} . 0x{Convert.ToHexStringLower(b.Addresses.BaseAddress.GetAddressBytes())}").Distinct()),
+            ["wide_nd"] = Set("type ifname;", bindings.Where(b => !b.Addresses.IsIpv4() && !b.Addresses.IsHost()).Select(b => Quote(b.Tap)).Distinct()),
             ["portno"] = Map("type ifname : mark;", secured.Select(port => (Quote(port.TapName), Number(port.Number)))),
         };
         foreach (var version in new[] { 4, 6 })
@@ -64,6 +68,7 @@ internal sealed class FilterRules(NodeState state, IReadOnlyList<FilterNetwork> 
                 "ether type ip6 icmpv6 type { nd-router-advert, nd-redirect } counter drop",
                 "ether type ip6 udp sport 547 udp dport 546 counter drop",
                 "ether type ip6 iifname . ether saddr @macs ip6 saddr :: icmpv6 type { nd-neighbor-solicit, nd-router-solicit, mld2-listener-report } accept",
+                "ether type ip6 icmpv6 type nd-neighbor-advert iifname != @wide_nd iifname . @th,64,128 != @nd6 counter drop",
                 "ether type ip6 iifname . ether saddr . ip6 saddr @bind6 accept",
                 "ether type ip6 iifname . ether saddr . ip6 saddr @wide6 accept",
                 "counter drop",
