@@ -40,6 +40,18 @@ internal sealed partial class AgentService(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        try
+        {
+            await RunAsync(stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The process stops, perhaps before it had begun; machines are left as they are.
+        }
+    }
+
+    private async Task RunAsync(CancellationToken stoppingToken)
+    {
         HaltRequest.Clear(options.StateDirectory);
         agent.SpecChanged = metadata.Set;
         await agent.StartAsync(stoppingToken);
@@ -193,10 +205,11 @@ internal sealed partial class AgentService(
 
     private async Task ReportAsync(ChannelWriter<Wire.AgentMessage> outgoing, CancellationToken cancellationToken)
     {
+        var statuses = agent.Statuses.ToDictionary(status => status.InstanceId);
         foreach (var spec in agent.Specs)
         {
-            var status = agent.Statuses.FirstOrDefault(status => status.InstanceId == spec.Id);
-            await outgoing.WriteAsync(status?.ToWire() ?? StatusMapping.NotSeenYet(spec), cancellationToken);
+            await outgoing.WriteAsync(
+                statuses.TryGetValue(spec.Id, out var status) ? status.ToWire() : StatusMapping.NotSeenYet(spec), cancellationToken);
         }
         await outgoing.WriteAsync(
             new Wire.AgentMessage { FullReportDone = new Wire.FullReportDone { AppliedRevision = agent.AppliedRevision } }, cancellationToken);

@@ -38,6 +38,7 @@ internal sealed partial class InstanceActor
     private bool _permanent;
     private TimeSpan? _powerButtonSince;
     private TimeSpan? _powerButtonLast;
+    private TimeSpan? _continuedAt;
     private MachineView? _lastView;
 
     public InstanceActor(ActorContext context, InstanceSpec spec)
@@ -143,7 +144,7 @@ internal sealed partial class InstanceActor
         view = view with { Files = view.Files || _context.Store.Contains(spec.Id) };
         _lastView = view;
         var step = InstancePlanner.Next(spec, view, new LocalView(
-            _context.Volumes.OpenFor(spec.Id), Now, _powerButtonSince, _powerButtonLast, _context.Options.ShutdownTimeout, _detachNotBefore));
+            _context.Volumes.OpenFor(spec.Id), Now, _powerButtonSince, _powerButtonLast, _continuedAt, _context.Options.ShutdownTimeout, _detachNotBefore));
         switch (step.Kind)
         {
             case StepKind.Settled:
@@ -165,7 +166,7 @@ internal sealed partial class InstanceActor
             default:
                 Publish(spec, view, Phase.Converging);
                 _context.Crash(spec.Id, step.Kind);
-                LogStep(_context.Logger, spec.Id, step.Kind, step.Target, step.Reason);
+                LogStep(_context.Logger, spec.Id, step.Kind, step.Target == Guid.Empty ? step.Reason : step.Target.ToString());
                 if (step.Kind is StepKind.Save or StepKind.Restore)
                 {
                     deadline.CancelAfter(_context.Options.MemoryTimeout);
@@ -211,6 +212,7 @@ internal sealed partial class InstanceActor
                 break;
             case StepKind.Continue:
                 await hypervisor.ContinueAsync(spec.Id, cancellationToken);
+                _continuedAt = Now;
                 break;
             case StepKind.Pause:
                 await hypervisor.PauseAsync(spec.Id, cancellationToken);
@@ -406,8 +408,8 @@ internal sealed partial class InstanceActor
         },
     };
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Instance {InstanceId}: {Step} {Target} {Reason}")]
-    private static partial void LogStep(ILogger logger, Guid instanceId, StepKind step, Guid target, string reason);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Instance {InstanceId}: {Step} {What}")]
+    private static partial void LogStep(ILogger logger, Guid instanceId, StepKind step, string what);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Instance {InstanceId}: volume {VolumeId} is detached without its head")]
     private static partial void LogLeaving(ILogger logger, Exception exception, Guid instanceId, Guid volumeId);

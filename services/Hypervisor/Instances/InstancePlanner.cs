@@ -33,12 +33,14 @@ internal readonly record struct Step(StepKind Kind, Guid Target = default, strin
 /// <param name="OpenVolumes">Attachments whose head this process has open.</param>
 /// <param name="PowerButtonSince">Since when the guest is being asked to switch itself off; null before.</param>
 /// <param name="PowerButtonLast">When it was last asked.</param>
+/// <param name="ContinuedAt">When the CPU was last let run; null before.</param>
 /// <param name="DetachNotBefore">Devices that the guest did not release when it was last asked, and when to ask again.</param>
 internal readonly record struct LocalView(
     IReadOnlyCollection<Guid> OpenVolumes,
     TimeSpan Now,
     TimeSpan? PowerButtonSince,
     TimeSpan? PowerButtonLast,
+    TimeSpan? ContinuedAt,
     TimeSpan ShutdownTimeout,
     IReadOnlyDictionary<Guid, TimeSpan> DetachNotBefore);
 
@@ -48,6 +50,8 @@ internal static class InstancePlanner
 {
     /// <summary>A guest that is still booting loses the first press.</summary>
     private static readonly TimeSpan PressAgainAfter = TimeSpan.FromSeconds(3);
+    /// <summary>A guest that paused because a disk failed runs into it again at once when the disk still does.</summary>
+    private static readonly TimeSpan DiskRetryAfter = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LookAgainAfter = TimeSpan.FromSeconds(30);
 
     public static Step Next(InstanceSpec spec, MachineView view, LocalView local)
@@ -136,6 +140,8 @@ internal static class InstancePlanner
         }
         return (spec.Desired, view.State) switch
         {
+            (DesiredState.Running, RunState.DiskFailed) when local.ContinuedAt + DiskRetryAfter is { } retry && retry > local.Now =>
+                new(StepKind.Wait, Delay: retry - local.Now, Reason: "paused because a disk failed"),
             (DesiredState.Running, RunState.Held or RunState.Paused or RunState.DiskFailed) => new(StepKind.Continue),
             (DesiredState.Paused, RunState.Running) => new(StepKind.Pause),
             _ => End(spec, view, local),

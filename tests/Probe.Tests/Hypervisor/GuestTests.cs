@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using Nephos.Hypervisor.Instances;
+using Nephos.Testing.Hypervisor;
 using Xunit;
 using Xunit.Abstractions;
 

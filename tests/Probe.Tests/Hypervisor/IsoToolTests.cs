@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Nephos.Hypervisor.Metadata;
+using Nephos.Testing.Hypervisor;
 using Xunit;
 
 namespace Nephos.Probe.Tests.Hypervisor;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Nephos.Hypervisor.Instances;
 using Nephos.Hypervisor.Qemu;
+using Nephos.Testing.Hypervisor;
 using Xunit;
 
 namespace Nephos.Probe.Tests.Hypervisor;

@@ -1,4 +1,5 @@
 using Nephos.Hypervisor.Instances;
+using Nephos.Testing.Hypervisor;
 using Xunit;
 
 namespace Nephos.Services.Tests.Hypervisor;

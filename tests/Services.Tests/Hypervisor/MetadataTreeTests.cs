@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Nephos.Hypervisor.Instances;
 using Nephos.Hypervisor.Metadata;
+using Nephos.Testing.Hypervisor;
 using Xunit;
 
 namespace Nephos.Services.Tests.Hypervisor;

@@ -1,6 +1,6 @@
 using Nephos.Hypervisor.Instances;
 
-namespace Nephos.Probe.Tests.Hypervisor;
+namespace Nephos.Testing.Hypervisor;
 
 /// <summary>Specs to begin from.</summary>
 internal static class Specs
