@@ -2,7 +2,7 @@ namespace Nephos.Hosting.Authentication;
 
 /// <summary>Keeps what was used lately: two generations of dictionaries, so that forgetting costs nothing. Thread-safe.</summary>
 /// <param name="maxItems">Most items of one generation; twice as many may be held.</param>
-internal sealed class TokenCache<T>(int maxItems)
+public sealed class TokenCache<T>(int maxItems)
     where T : class
 {
     private readonly Lock _gate = new();
@@ -27,7 +27,7 @@ internal sealed class TokenCache<T>(int maxItems)
     {
         var young = _young;
         young[key] = item;
-        // Count takes every lock of the dictionary; an estimate by chance would do, but sets are rare beside gets.
+        // Count takes every lock of the dictionary; sets are rare beside gets.
         if (young.Count <= maxItems)
         {
             return;

@@ -68,7 +68,15 @@ public sealed partial class TokenVerifier : BackgroundService, ITokenVerifier
             }
             catch (Exception exception)
             {
-                LogLost(exception.Message);
+                // Once, not at every attempt to get it back.
+                if (_isSynchronized)
+                {
+                    LogLost(exception.Message);
+                }
+                else
+                {
+                    LogStillLost(exception.Message);
+                }
             }
             _isSynchronized = false;
             await Task.Delay(PauseAfterLoss, _time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -161,7 +169,10 @@ public sealed partial class TokenVerifier : BackgroundService, ITokenVerifier
     [LoggerMessage(LogLevel.Warning, "The stream of revocations was lost, each token is asked about until it is back: {Reason}")]
     private partial void LogLost(string reason);
 
-    [LoggerMessage(LogLevel.Debug, "Revocations are followed; {Count} are known")]
+    [LoggerMessage(LogLevel.Debug, "The stream of revocations is not back: {Reason}")]
+    private partial void LogStillLost(string reason);
+
+    [LoggerMessage(LogLevel.Information, "Revocations are followed; {Count} are known")]
     private partial void LogSynchronized(int count);
 
     private sealed class Verified(TokenClaims claims, OperationContext operation, IReadOnlyList<string> subjects)

@@ -21,14 +21,9 @@ internal sealed class CredentialService(DirectoryView directory, IdentityWrites 
 
     public async Task<OpenCredential> GetAsync(OperationContext operation, string id, CancellationToken cancellationToken)
     {
-        var credential = await FindAsync(id, cancellationToken);
-        if (credential is null || !MaySee(operation, credential))
-        {
-            Policy.RequireAdmin(operation, "identity:get_credential");
-            throw Faults.NotFound(Kind, id);
-        }
         Policy.RequireOwnProof(operation);
-        return Open(credential);
+        var credential = await FindAsync(id, cancellationToken);
+        return credential is not null && MaySee(operation, credential) ? Open(credential) : throw Faults.NotFound(Kind, id);
     }
 
     /// <summary>The credentials the caller may see: all for administrators, else the caller's own.</summary>
@@ -188,7 +183,7 @@ internal sealed class CredentialService(DirectoryView directory, IdentityWrites 
         var credential = await FindAsync(id, cancellationToken);
         if (credential is null || !MaySee(operation, credential))
         {
-            Policy.RequireAdmin(operation, action);
+            Policy.RequireOwnProof(operation);
             throw Faults.NotFound(Kind, id);
         }
         Authorize(operation, credential.UserId, credential.ProjectId, action);

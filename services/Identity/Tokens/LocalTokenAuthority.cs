@@ -43,7 +43,7 @@ internal sealed class LocalTokenAuthority(
     public async ValueTask<bool> IsValidAsync(string token, CancellationToken cancellationToken)
     {
         await directory.CatchUpAsync(cancellationToken);
-        return TokenCodec.Decode(token, keyId => keyring.Keys.FirstOrDefault(key => key.KeyId == keyId)) is { } claims &&
+        return keyring.Decode(token) is { } claims &&
             claims.ExpiresAt > time.GetUtcNow() && !IsRevoked(claims);
     }
 

@@ -14,6 +14,10 @@ internal sealed class SigningKeyring(
     /// <summary>A token may be described so long after it expired, for services that end long work in the name of a user.</summary>
     public static readonly TimeSpan ExpiredWindow = TimeSpan.FromHours(48);
 
+    private const int MaxCachedTokens = 4096;
+
+    // What was signed once stays signed: only time and revocations are to be checked again.
+    private readonly TokenCache<TokenClaims> _signed = new(MaxCachedTokens);
     private readonly Lock _gate = new();
     private IReadOnlyList<SigningKeyRecord>? _source;
     private IReadOnlyList<TokenSigningKey> _keys = [];
@@ -40,6 +44,21 @@ internal sealed class SigningKeyring(
     }
 
     public IReadOnlyList<SigningKeyRecord> Records => cache.List();
+
+    /// <summary>The claims of a token that one of the keys signed, expired or revoked or not; else null.</summary>
+    public TokenClaims? Decode(string token)
+    {
+        if (_signed.Get(token) is { } known)
+        {
+            return known;
+        }
+        var claims = TokenCodec.Decode(token, keyId => Keys.FirstOrDefault(key => key.KeyId == keyId));
+        if (claims is not null)
+        {
+            _signed.Set(token, claims);
+        }
+        return claims;
+    }
 
     /// <summary>Until when tokens of a key may be asked about; null for the one that signs.</summary>
     public static DateTimeOffset? EndOf(SigningKeyRecord record) => record.RetiredAt + IdentityWrites.MaxTokenLifetime + ExpiredWindow;

@@ -111,7 +111,7 @@ internal sealed class TokenIssuer(
 
     private async Task<Proven> CheckAsync(string token, CancellationToken cancellationToken)
     {
-        var claims = TokenCodec.Decode(token, keyId => keyring.Keys.FirstOrDefault(key => key.KeyId == keyId));
+        var claims = keyring.Decode(token);
         if (claims is null || claims.ExpiresAt <= time.GetUtcNow() || authority.IsRevoked(claims) ||
             await directory.FindUserAsync(claims.UserId, cancellationToken) is not { } user || !await IsUsableAsync(user, cancellationToken))
         {

@@ -180,7 +180,7 @@ internal sealed class TokenService(
     private async Task<TokenClaims> ReadAsync(string token, bool allowExpired, CancellationToken cancellationToken)
     {
         await directory.CatchUpAsync(cancellationToken);
-        var claims = TokenCodec.Decode(token, keyId => keyring.Keys.FirstOrDefault(key => key.KeyId == keyId));
+        var claims = keyring.Decode(token);
         var window = allowExpired ? SigningKeyring.ExpiredWindow : TimeSpan.Zero;
         return claims is not null && claims.ExpiresAt + window > time.GetUtcNow() && !authority.IsRevoked(claims) ? claims : throw NotValid();
     }
