@@ -31,12 +31,7 @@ internal static class Access
             return operation.RequireProject();
         }
 
-        if (requested.Length > 64)
-        {
-            throw Faults.Invalid("project_id", "must have at most 64 characters");
-        }
-
-        return operation.IsPrivileged() ? requested : throw Faults.Forbidden("act for another project");
+        return operation.IsPrivileged() ? Checks.ProjectId(requested) : throw Faults.Forbidden("act for another project");
     }
 
     /// <summary>For objects that the caller can see: whether it may change them.</summary>

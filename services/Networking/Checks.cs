@@ -11,6 +11,10 @@ internal static partial class Checks
     public const int MaxTags = 50;
     public const int MaxTagChars = 255;
     public const int MaxRequestKeyChars = 128;
+    public const int MaxProjectIdChars = 64;
+
+    /// <summary>Objects of one request, which are one commit.</summary>
+    public const int MaxPerRequest = 64;
 
     public static string Name(string value) => Text("name", value, MaxNameChars);
 
@@ -19,9 +23,24 @@ internal static partial class Checks
     public static string Text(string field, string value, int maxChars) =>
         value.Length > maxChars
             ? throw Faults.Invalid(field, $"'{value[..32]}...' exceeds the maximum length of {maxChars}")
-            : value.AsSpan().ContainsAnyInRange('\0', '\b')
-                ? throw Faults.Invalid(field, "must not have control characters")
+            : value.AsSpan().ContainsAnyInRange('\0', '\b') || !IsWellFormed(value)
+                ? throw Faults.Invalid(field, "must be text without control characters")
                 : value;
+
+    /// <summary>The id of a project, as identity services make them.</summary>
+    public static string ProjectId(string value) =>
+        value.Length is > 0 and <= MaxProjectIdChars && value.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
+            ? value
+            : throw Faults.Invalid("project_id", $"must have 1 to {MaxProjectIdChars} letters, digits, '-', '_' and '.'");
+
+    /// <summary>How many objects one request makes.</summary>
+    public static void Bulk<T>(string field, IReadOnlyList<T> requests, int max)
+    {
+        if (requests.Count == 0 || requests.Count > max)
+        {
+            throw Faults.Invalid(field, $"must be 1 to {max}");
+        }
+    }
 
     public static string? RequestKey(string? value) =>
         string.IsNullOrEmpty(value) ? null : Text("idempotency_key", value, MaxRequestKeyChars);
@@ -70,6 +89,27 @@ internal static partial class Checks
 
     /// <summary>Foreign text, short enough for a message.</summary>
     public static string Shown(string? text) => text is null ? "None" : text.Length <= 64 ? text : text[..64] + "...";
+
+    // JSON can spell half a character; stores and other services cannot hold one.
+    private static bool IsWellFormed(string value)
+    {
+        for (var i = 0; i < value.Length; i++)
+        {
+            if (!char.IsSurrogate(value[i]))
+            {
+                continue;
+            }
+
+            if (!char.IsHighSurrogate(value[i]) || i + 1 == value.Length || !char.IsLowSurrogate(value[i + 1]))
+            {
+                return false;
+            }
+
+            i++;
+        }
+
+        return true;
+    }
 
     [GeneratedRegex(@"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?$")]
     private static partial Regex DomainName();

@@ -44,7 +44,7 @@ internal sealed class FloatingIpsGrpcService(FloatingIpService floatingIps, Netw
         var operation = context.GetOperation();
         return streams.WatchAsync(
             context,
-            view => Matching(view, operation, request.Filter).Select(ip => (ip.Id, ip.ToWire(view))),
+            view => Matching(view, operation, request.Filter).Select(ip => new Watched<Wire.FloatingIp>(ip.Id, new Sources(ip, view.WiredOf(ip)), () => ip.ToWire(view))),
             (revision, ip) => responseStream.WriteAsync(new Wire.FloatingIpEvent { StoreRevision = revision, Changed = ip }),
             (revision, id) => responseStream.WriteAsync(new Wire.FloatingIpEvent { StoreRevision = revision, Deleted = id }),
             revision => responseStream.WriteAsync(new Wire.FloatingIpEvent { StoreRevision = revision, Synced = true }));

@@ -8,27 +8,41 @@ namespace Nephos.Networking.Grpc;
 /// <summary>What the watches of all resources have in common.</summary>
 internal sealed class GrpcStreams(NetworkStore store, NetworkingOptions options, TimeProvider time, IHostApplicationLifetime lifetime)
 {
+    private const int RestFactor = 4;
+    private static readonly TimeSpan RestAfter = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan MaxRest = TimeSpan.FromMilliseconds(500);
+
     /// <summary>Sends what exists, then that it was all, then each change, until the caller or the process ends.</summary>
-    /// <param name="select">The objects of a view that the caller wants and may see, by id.</param>
     /// <param name="context">The call.</param>
+    /// <param name="select">The objects of a view that the caller wants and may see.</param>
     /// <param name="changed">Sends one object.</param>
     /// <param name="deleted">Sends the id of one that is gone.</param>
     /// <param name="synced">Sends that everything that existed was sent.</param>
     public async Task WatchAsync<T>(
         ServerCallContext context,
-        Func<NetworkView, IEnumerable<(string Id, T Wire)>> select,
+        Func<NetworkView, IEnumerable<Watched<T>>> select,
         Func<long, T, Task> changed,
         Func<long, string, Task> deleted,
         Func<long, Task> synced)
-        where T : IMessage<T>
+        where T : class, IMessage<T>
     {
-        Dictionary<string, T>? sent = null;
+        Dictionary<string, (Sources Sources, T Wire)>? sent = null;
         await foreach (var view in ViewsAsync(context.CancellationToken))
         {
-            var now = select(view).ToDictionary(pair => pair.Id, pair => pair.Wire, StringComparer.Ordinal);
-            foreach (var (id, wire) in now)
+            var began = time.GetTimestamp();
+            var now = new Dictionary<string, (Sources Sources, T Wire)>(sent?.Count ?? 0, StringComparer.Ordinal);
+            foreach (var watched in select(view))
             {
-                if (sent is null || !sent.TryGetValue(id, out var before) || !before.Equals(wire))
+                var known = sent is not null && sent.TryGetValue(watched.Id, out var before) ? before : default;
+                if (known.Wire is not null && known.Sources.AreSameAs(watched.Sources))
+                {
+                    now.Add(watched.Id, known);
+                    continue;
+                }
+
+                var wire = watched.Make();
+                now.Add(watched.Id, (watched.Sources, wire));
+                if (!wire.Equals(known.Wire))
                 {
                     await changed(view.Revision, wire);
                 }
@@ -45,6 +59,18 @@ internal sealed class GrpcStreams(NetworkStore store, NetworkingOptions options,
             }
 
             sent = now;
+            await RestAsync(began, context.CancellationToken);
+        }
+    }
+
+    /// <summary>Pauses in proportion to the work since a time stamp, so that watchers of many objects leave time for others.</summary>
+    public async Task RestAsync(long began, CancellationToken cancellationToken)
+    {
+        var worked = time.GetElapsedTime(began);
+        if (worked > RestAfter)
+        {
+            await Task.Delay(worked * RestFactor < MaxRest ? worked * RestFactor : MaxRest, time, cancellationToken)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -72,3 +98,18 @@ internal sealed class GrpcStreams(NetworkStore store, NetworkingOptions options,
         }
     }
 }
+
+/// <summary>The records that a message is made of: while they are the same objects, so is the message.</summary>
+internal readonly struct Sources(object? first, object? second)
+{
+    private readonly object? _first = first;
+    private readonly object? _second = second;
+
+    /// <summary>Never true without a first record: such a message is made anew each time.</summary>
+    public bool AreSameAs(Sources other) =>
+        _first is not null && ReferenceEquals(_first, other._first) && ReferenceEquals(_second, other._second);
+}
+
+/// <param name="Sources">What the message depends on.</param>
+/// <param name="Make">Makes the message; called only when it is needed.</param>
+internal readonly record struct Watched<T>(string Id, Sources Sources, Func<T> Make);

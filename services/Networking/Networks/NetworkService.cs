@@ -2,6 +2,7 @@ using Nephos.Kernel;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
 using Nephos.Kernel.State;
+using Nephos.Networking.FloatingIps;
 using Nephos.Networking.Ports;
 using Nephos.Networking.Quotas;
 using Nephos.Networking.State;
@@ -70,6 +71,7 @@ internal sealed class NetworkService(NetworkStore store, QuotaService quotas, Ch
     private const int MinMtuBytes = 68;
     private const int MinIpv6MtuBytes = 1280;
     private const int VniTries = 32;
+    private const int FloatingIpsPerCommit = 64;
 
     public async Task<Network> CreateAsync(OperationContext operation, NewNetwork request, CancellationToken cancellationToken) =>
         (await CreateAsync(operation, [request], cancellationToken))[0];
@@ -78,9 +80,10 @@ internal sealed class NetworkService(NetworkStore store, QuotaService quotas, Ch
     public Task<IReadOnlyList<Network>> CreateAsync(
         OperationContext operation, IReadOnlyList<NewNetwork> requests, CancellationToken cancellationToken)
     {
+        Checks.Bulk("networks", requests, Checks.MaxPerRequest);
         var drafts = requests.Select(request => Draft(operation, request)).ToList();
         return store.ChangeAsync<IReadOnlyList<Network>>(
-            drafts.Count > 0 ? drafts[0].ProjectId : "",
+            drafts[0].ProjectId,
             async transaction =>
             {
                 var networks = new List<Network>(drafts.Count);
@@ -126,30 +129,56 @@ internal sealed class NetworkService(NetworkStore store, QuotaService quotas, Ch
             },
             cancellationToken);
 
-    /// <summary>Deletes the network and its subnets.</summary>
-    public async Task DeleteAsync(OperationContext operation, string id, CancellationToken cancellationToken) =>
-        await store.ChangeAsync(
-            "",
-            async transaction =>
+    /// <summary>Deletes the network with its subnets, and with floating IPs that lead nowhere.</summary>
+    public async Task DeleteAsync(OperationContext operation, string id, CancellationToken cancellationToken)
+    {
+        while (!await store.ChangeAsync("", transaction => DeleteAsync(transaction, operation, id, cancellationToken), cancellationToken))
+        {
+        }
+    }
+
+    /// <returns>False when there was more to delete than one commit holds.</returns>
+    private async Task<bool> DeleteAsync(
+        StateTransaction transaction, OperationContext operation, string id, CancellationToken cancellationToken)
+    {
+        var network = await GetOwnAsync(transaction, operation, id, "delete_network", cancellationToken);
+        var free = new List<(FloatingIp Ip, Port Holder)>();
+        var ports = await transaction.ListByAsync(Tables.Ports, Tables.ByNetwork, id, cancellationToken);
+        foreach (var port in ports.Where(port => port.DeviceOwner == DeviceOwners.FloatingIp))
+        {
+            if (await transaction.GetAsync(Tables.FloatingIps, port.DeviceId, cancellationToken) is { Target: null } ip)
             {
-                var network = await GetOwnAsync(transaction, operation, id, "delete_network", cancellationToken);
-                var ports = await transaction.ListByAsync(Tables.Ports, Tables.ByNetwork, id, cancellationToken);
-                if (ports.Count > 0)
-                {
-                    throw NetworkFaults.NetworkInUse(id, ports.Count);
-                }
+                free.Add((ip, port));
+            }
+        }
 
-                foreach (var subnet in await transaction.ListByAsync(Tables.Subnets, Tables.ByNetwork, id, cancellationToken))
-                {
-                    transaction.Delete(Tables.Subnets, subnet.Id);
-                    await quotas.CountAsync(transaction, subnet.ProjectId, QuotaResources.Subnet, -1, cancellationToken);
-                }
+        if (free.Count < ports.Count)
+        {
+            throw NetworkFaults.NetworkInUse(id, ports.Count - free.Count);
+        }
 
-                transaction.Delete(Tables.Networks, id);
-                await quotas.CountAsync(transaction, network.ProjectId, QuotaResources.Network, -1, cancellationToken);
-                return true;
-            },
-            cancellationToken);
+        foreach (var (ip, holder) in free.Take(FloatingIpsPerCommit))
+        {
+            transaction.Delete(Tables.FloatingIps, ip.Id);
+            transaction.Delete(Tables.Ports, holder.Id);
+            await quotas.CountAsync(transaction, ip.ProjectId, QuotaResources.FloatingIp, -1, cancellationToken);
+        }
+
+        if (free.Count > FloatingIpsPerCommit)
+        {
+            return false;
+        }
+
+        foreach (var subnet in await transaction.ListByAsync(Tables.Subnets, Tables.ByNetwork, id, cancellationToken))
+        {
+            transaction.Delete(Tables.Subnets, subnet.Id);
+            await quotas.CountAsync(transaction, subnet.ProjectId, QuotaResources.Subnet, -1, cancellationToken);
+        }
+
+        transaction.Delete(Tables.Networks, id);
+        await quotas.CountAsync(transaction, network.ProjectId, QuotaResources.Network, -1, cancellationToken);
+        return true;
+    }
 
     private Network Draft(OperationContext operation, NewNetwork request)
     {

@@ -54,7 +54,7 @@ internal sealed class NetworksGrpcService(NetworkService networks, NetworkStore 
         var operation = context.GetOperation();
         return streams.WatchAsync(
             context,
-            view => Matching(view, operation, request.Filter).Select(network => (network.Id, network.ToWire(view))),
+            view => Matching(view, operation, request.Filter).Select(network => new Watched<Wire.Network>(network.Id, new Sources(network, view.Subnets), () => network.ToWire(view))),
             (revision, network) => responseStream.WriteAsync(new Wire.NetworkEvent { StoreRevision = revision, Changed = network }),
             (revision, id) => responseStream.WriteAsync(new Wire.NetworkEvent { StoreRevision = revision, Deleted = id }),
             revision => responseStream.WriteAsync(new Wire.NetworkEvent { StoreRevision = revision, Synced = true }));

@@ -15,9 +15,10 @@ internal static class AgentEndpoints
     {
         rest.Get(Path, async call =>
         {
-            call.Operation.RequireAdmin("get_agents");
+            // Others see an empty list, not a refusal.
             var view = await store.ViewAsync(call.Cancelled);
-            return ListQuery.Answer(call, "agents", Path, view.Nodes.Values.Select(node => ToJson(node, view, options, time)));
+            var visible = call.Operation.IsPrivileged() ? view.Nodes.Values : [];
+            return ListQuery.Answer(call, "agents", Path, visible.Select(node => ToJson(node, view, options, time)));
         });
         rest.Get(Path + "/{id}", async call =>
         {

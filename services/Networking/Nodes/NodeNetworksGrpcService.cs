@@ -19,18 +19,18 @@ internal sealed class NodeNetworksGrpcService(NodeService nodes, GrpcStreams str
         try
         {
             Wire.NodeNetworkState? sent = null;
+            var wires = new NodePortWires();
             await foreach (var view in streams.ViewsAsync(context.CancellationToken))
             {
-                var wanted = NodeStateBuilder.Build(view, request.NodeId);
-                if (wanted.Equals(sent))
+                var began = time.GetTimestamp();
+                var state = NodeStateBuilder.Build(view, request.NodeId, wires);
+                if (!IsSame(state, sent))
                 {
-                    continue;
+                    sent = state;
+                    await responseStream.WriteAsync(state);
                 }
 
-                sent = wanted;
-                var message = wanted.Clone();
-                message.Revision = (ulong)view.Revision;
-                await responseStream.WriteAsync(message);
+                await streams.RestAsync(began, context.CancellationToken);
             }
         }
         finally
@@ -47,6 +47,21 @@ internal sealed class NodeNetworksGrpcService(NodeService nodes, GrpcStreams str
         var items = request.Ports.Concat(request.Routers).Concat(request.FloatingIps).Select(ToItem).ToList();
         await nodes.ReportAsync(request.NodeId, items, request.UnavailableReason, context.CancellationToken);
         return new Wire.ReportNodeNetworkResponse();
+    }
+
+    // A later revision alone is no news.
+    private static bool IsSame(Wire.NodeNetworkState state, Wire.NodeNetworkState? sent)
+    {
+        if (sent is null)
+        {
+            return false;
+        }
+
+        var revision = state.Revision;
+        state.Revision = sent.Revision;
+        var isSame = state.Equals(sent);
+        state.Revision = revision;
+        return isSame;
     }
 
     // A node whose stream is open lives, also when it has nothing to report.

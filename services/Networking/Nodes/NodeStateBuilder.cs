@@ -9,19 +9,21 @@ using Wire = Nephos.Protos.Network.V1;
 
 namespace Nephos.Networking.Nodes;
 
-/// <summary>Makes the whole desired state of one node out of a view. Pure: the same view gives the same message.</summary>
+/// <summary>Makes the whole desired state of one node out of a view. The same view gives the same message.</summary>
 internal sealed class NodeStateBuilder
 {
     private readonly NetworkView _view;
     private readonly string _node;
+    private readonly NodePortWires _wires;
     private readonly List<Port> _ports;
     private readonly List<Router> _routers;
     private readonly SortedDictionary<string, Network> _networks = new(StringComparer.Ordinal);
 
-    private NodeStateBuilder(NetworkView view, string node)
+    private NodeStateBuilder(NetworkView view, string node, NodePortWires wires)
     {
         _view = view;
         _node = node;
+        _wires = wires;
 
         // A port whose network is not in the view yet comes with the next one.
         _ports = [.. InOrder(view.PortsOfHost(node).Where(port => !DeviceOwners.IsReserved(port.DeviceOwner) && view.Networks.ContainsKey(port.NetworkId)))];
@@ -36,14 +38,18 @@ internal sealed class NodeStateBuilder
         }
     }
 
-    /// <summary>The message without its revision, so that two can be compared.</summary>
-    public static Wire.NodeNetworkState Build(NetworkView view, string node) => new NodeStateBuilder(view, node).Build();
+    /// <param name="view">What there is.</param>
+    /// <param name="node">The name of the node.</param>
+    /// <param name="wires">Messages made for an earlier view, to be used again.</param>
+    public static Wire.NodeNetworkState Build(NetworkView view, string node, NodePortWires wires) =>
+        new NodeStateBuilder(view, node, wires).Build();
 
     private Wire.NodeNetworkState Build() => new()
     {
+        Revision = (ulong)_view.Revision,
         Networks = { _networks.Values.Select(ToWire) },
         Subnets = { _networks.Keys.SelectMany(id => InOrder(_view.SubnetsOf(id))).Select(ToWire) },
-        Ports = { _ports.Select(ToWire) },
+        Ports = { _wires.Of(_ports) },
         SecurityGroups = { Groups().Select(ToWire) },
         GroupMembers = { Members() },
         Routers = { _routers.Select(ToWire) },
@@ -102,37 +108,9 @@ internal sealed class NodeStateBuilder
 
     private static Wire.NodeRoute ToWire(Route route) => new() { Destination = route.Destination.ToString(), Nexthop = route.Nexthop.ToString() };
 
-    private static Wire.NodeFixedIp ToWire(FixedIp ip) => new() { SubnetId = ip.SubnetId, Address = ip.Address.ToString() };
+    internal static Wire.NodeFixedIp ToWire(FixedIp ip) => new() { SubnetId = ip.SubnetId, Address = ip.Address.ToString() };
 
-    private static Wire.NodePort ToWire(Port port) => new()
-    {
-        Id = port.Id,
-        NetworkId = port.NetworkId,
-        ProjectId = port.ProjectId,
-        MacAddress = port.MacAddress,
-        FixedIps = { port.FixedIps.Select(ToWire) },
-        DeviceId = port.DeviceId,
-        DeviceOwner = port.DeviceOwner,
-        HostName = port.HostName,
-        Epoch = (ulong)port.BindingEpoch,
-        AdminStateUp = port.AdminStateUp,
-        PortSecurityEnabled = port.PortSecurityEnabled,
-        SecurityGroupIds = { port.SecurityGroupIds },
-        AllowedAddressPairs =
-        {
-            port.AllowedAddressPairs.Select(pair => new Wire.NodeAddressPair { IpAddress = Text(pair.Address), MacAddress = pair.MacAddress ?? "" }),
-        },
-        DnsName = port.DnsName,
-        ExtraDhcpOptions =
-        {
-            port.ExtraDhcpOptions.Select(option => new Wire.NodeDhcpOption
-            {
-                Name = option.Name, Value = option.Value, IpVersion = (uint)option.IpVersion,
-            }),
-        },
-    };
-
-    private static string Text(Cidr cidr) => cidr.PrefixLength == cidr.First.Bits ? cidr.First.ToString() : cidr.ToString();
+    internal static string Text(Cidr cidr) => cidr.PrefixLength == cidr.First.Bits ? cidr.First.ToString() : cidr.ToString();
 
     private IEnumerable<SecurityGroup> Groups() => InOrder(_ports.SelectMany(port => port.SecurityGroupIds).Distinct()
         .Select(id => _view.SecurityGroups.GetValueOrDefault(id)).OfType<SecurityGroup>());

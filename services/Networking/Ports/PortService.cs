@@ -12,9 +12,6 @@ namespace Nephos.Networking.Ports;
 internal sealed class PortService(
     NetworkStore store, PortWriter writer, AddressAllocator addresses, DefaultGroups defaultGroups, TimeProvider time)
 {
-    /// <summary>Ports of one request, which are one commit.</summary>
-    public const int MaxPortsPerRequest = 64;
-
     public async Task<Port> CreateAsync(OperationContext operation, NewPort request, CancellationToken cancellationToken) =>
         (await CreateAsync(operation, [request], cancellationToken))[0];
 
@@ -22,11 +19,7 @@ internal sealed class PortService(
     public async Task<IReadOnlyList<Port>> CreateAsync(
         OperationContext operation, IReadOnlyList<NewPort> requests, CancellationToken cancellationToken)
     {
-        if (requests.Count is 0 or > MaxPortsPerRequest)
-        {
-            throw Faults.Invalid("ports", $"must be 1 to {MaxPortsPerRequest}");
-        }
-
+        Checks.Bulk("ports", requests, Checks.MaxPerRequest);
         var projects = requests.Select(request => operation.ProjectFor(request.ProjectId)).ToList();
         for (var i = 0; i < requests.Count; i++)
         {
@@ -359,7 +352,9 @@ internal sealed class PortService(
             }
         }
 
-        if (DeviceOwners.IsReserved(before.DeviceOwner) && changes.FixedIps.IsSet && !operation.IsPrivileged())
+        // Which subnets a router connects is decided by its own calls; these know what they must not overlap.
+        if (DeviceOwners.IsReserved(before.DeviceOwner) && changes.FixedIps.IsSet &&
+            !changes.FixedIps.Value.Select(ip => ip.SubnetId).ToHashSet().SetEquals(before.FixedIps.Select(ip => ip.SubnetId)))
         {
             throw NetworkFaults.PortInUse(before.Id, before.NetworkId, before.DeviceId);
         }

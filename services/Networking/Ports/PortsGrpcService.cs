@@ -52,7 +52,7 @@ internal sealed class PortsGrpcService(PortService ports, NetworkStore store, Gr
         var operation = context.GetOperation();
         return streams.WatchAsync(
             context,
-            view => Matching(view, operation, request.Filter).Select(port => (port.Id, port.ToWire(view))),
+            view => Matching(view, operation, request.Filter).Select(port => new Watched<Wire.Port>(port.Id, new Sources(port, view.WiredOf(port)), () => port.ToWire(view))),
             (revision, port) => responseStream.WriteAsync(new Wire.PortEvent { StoreRevision = revision, Changed = port }),
             (revision, id) => responseStream.WriteAsync(new Wire.PortEvent { StoreRevision = revision, Deleted = id }),
             revision => responseStream.WriteAsync(new Wire.PortEvent { StoreRevision = revision, Synced = true }));

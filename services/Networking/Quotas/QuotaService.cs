@@ -11,8 +11,6 @@ internal readonly record struct QuotaItem(long Limit, long Used);
 /// <summary>Counts what projects have, in the commits that change it.</summary>
 internal sealed class QuotaService(IStateStore state, NetworkStore store, NetworkingOptions options)
 {
-    private const int MaxProjectIdChars = 64;
-
     /// <summary>Counts new objects of a project, or deleted ones when negative, within the transaction that makes or deletes them.</summary>
     /// <exception cref="FaultException">NetworkQuotaExceeded.</exception>
     public async Task CountAsync(
@@ -47,6 +45,8 @@ internal sealed class QuotaService(IStateStore state, NetworkStore store, Networ
             throw Faults.Forbidden("see the quota of another project");
         }
 
+        Checks.ProjectId(projectId);
+
         var limits = defaults ? null : await state.GetAsync(Tables.QuotaLimits, projectId, cancellationToken);
         var usages = await state.ListAsync(Tables.QuotaUsages, QuotaUsage.KeyOf(projectId, ""), cancellationToken);
         var used = usages.ToDictionary(usage => usage.Resource, usage => usage.Used);
@@ -65,11 +65,7 @@ internal sealed class QuotaService(IStateStore state, NetworkStore store, Networ
         OperationContext operation, string projectId, IReadOnlyDictionary<string, long> changes, CancellationToken cancellationToken)
     {
         operation.RequireAdmin("change quotas");
-        if (projectId.Length is 0 or > MaxProjectIdChars)
-        {
-            throw Faults.Invalid("project_id", $"must have 1 to {MaxProjectIdChars} characters");
-        }
-
+        Checks.ProjectId(projectId);
         foreach (var (resource, limit) in changes)
         {
             if (!QuotaResources.All.Contains(resource))
@@ -103,6 +99,7 @@ internal sealed class QuotaService(IStateStore state, NetworkStore store, Networ
     public async Task ResetAsync(OperationContext operation, string projectId, CancellationToken cancellationToken)
     {
         operation.RequireAdmin("change quotas");
+        Checks.ProjectId(projectId);
         await store.ChangeAsync(
             projectId,
             transaction =>

@@ -20,9 +20,14 @@ internal static class ListQuery
     {
         var filters = call.Http.Request.Query.Keys.Where(key => !NoFilters.Contains(key))
             .Select(key => (Key: key == "tenant_id" ? "project_id" : key, Values: call.QueryAll(key))).ToList();
-        var items = all.Where(item => filters.All(filter => Matches(item, filter.Key, filter.Values)) && MatchesTags(call, item)).ToList();
+        var matching = all.Where(item => filters.All(filter => Matches(item, filter.Key, filter.Values)) && MatchesTags(call, item));
+        var limit = LimitOf(call);
+        var isFirstPage = call.Query("marker") is null && call.Query("sort_key") is null && call.Query("page_reverse") is null;
+
+        // The first page in the order of the store needs no object beyond it, but the one that says that there are more.
+        var items = (isFirstPage && limit < int.MaxValue ? matching.Take(limit + 1) : matching).ToList();
         Sort(call, items);
-        var (page, more) = Cut(call, items);
+        var (page, more) = Cut(call, items, limit);
         var answer = new JsonObject { [collection] = new JsonArray([.. page.Select(item => Fields(call, item))]) };
         if (Links(call, path, page, more) is { Count: > 0 } links)
         {
@@ -130,15 +135,21 @@ internal static class ListQuery
             : string.CompareOrdinal(left.ToString(), right.ToString());
     }
 
-    private static (IReadOnlyList<JsonObject> Page, bool More) Cut(RestCall call, List<JsonObject> items)
+    /// <summary>0 asks for all, as leaving it out does.</summary>
+    private static int LimitOf(RestCall call)
     {
-        var limit = int.MaxValue;
-        if (call.Query("limit") is { } text && (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out limit)))
+        if (call.Query("limit") is not { } text)
         {
-            throw Faults.Invalid("limit", $"'{Checks.Shown(text)}' is not an integer of 0 or more");
+            return int.MaxValue;
         }
 
-        limit = limit == 0 ? int.MaxValue : limit;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit)
+            ? limit == 0 ? int.MaxValue : limit
+            : throw Faults.Invalid("limit", $"'{Checks.Shown(text)}' is not an integer of 0 or more");
+    }
+
+    private static (IReadOnlyList<JsonObject> Page, bool More) Cut(RestCall call, List<JsonObject> items, int limit)
+    {
         var reverse = RestBody.AsBool(call.Query("page_reverse") ?? "") == true;
         if (call.Query("marker") is { Length: > 0 } marker)
         {

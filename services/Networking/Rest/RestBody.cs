@@ -139,10 +139,23 @@ internal sealed class RestBody
         _ => throw Faults.Invalid(name, "must be a list"),
     };
 
-    private static string Text(string name, JsonNode node) =>
-        node.GetValueKind() == JsonValueKind.String
-            ? node.GetValue<string>()
-            : throw Faults.Invalid(name, $"'{Checks.Shown(node.ToJsonString())}' is not a valid string.");
+    private static string Text(string name, JsonNode node)
+    {
+        if (node.GetValueKind() == JsonValueKind.String)
+        {
+            try
+            {
+                return node.GetValue<string>();
+            }
+            catch (InvalidOperationException)
+            {
+                // Half a character, spelled as an escape.
+                throw Faults.Invalid(name, "is not valid Unicode");
+            }
+        }
+
+        throw Faults.Invalid(name, $"'{Checks.Shown(node.ToJsonString())}' is not a valid string.");
+    }
 
     private static long Number(string name, JsonNode node, long min, long max)
     {

@@ -51,7 +51,7 @@ internal sealed class RoutersGrpcService(RouterService routers, NetworkStore sto
         var operation = context.GetOperation();
         return streams.WatchAsync(
             context,
-            view => Matching(view, operation, request.Filter).Select(router => (router.Id, router.ToWire(view))),
+            view => Matching(view, operation, request.Filter).Select(router => new Watched<Wire.Router>(router.Id, new Sources(null, null), () => router.ToWire(view))),
             (revision, router) => responseStream.WriteAsync(new Wire.RouterEvent { StoreRevision = revision, Changed = router }),
             (revision, id) => responseStream.WriteAsync(new Wire.RouterEvent { StoreRevision = revision, Deleted = id }),
             revision => responseStream.WriteAsync(new Wire.RouterEvent { StoreRevision = revision, Synced = true }));

@@ -84,9 +84,9 @@ internal static class SecurityGroupEndpoints
     private static async Task EnsureDefaultsAsync(RestCall call, DefaultGroups defaults)
     {
         var project = call.Query("project_id") ?? call.Query("tenant_id") ?? call.Operation.ProjectId;
-        if (project is { Length: > 0 and <= 64 } && (project == call.Operation.ProjectId || call.Operation.IsPrivileged()))
+        if (project is { Length: > 0 } && (project == call.Operation.ProjectId || call.Operation.IsPrivileged()))
         {
-            await defaults.EnsureAsync(project, call.Cancelled);
+            await defaults.EnsureAsync(Checks.ProjectId(project), call.Cancelled);
         }
     }
 

@@ -169,11 +169,7 @@ internal sealed class SecurityGroupService(
     public Task<IReadOnlyList<(SecurityGroup Group, SecurityGroupRule Rule)>> AddRulesAsync(
         OperationContext operation, IReadOnlyList<NewRule> requests, CancellationToken cancellationToken)
     {
-        if (requests.Count is 0 or > MaxRulesPerRequest)
-        {
-            throw Faults.Invalid("security_group_rules", $"must be 1 to {MaxRulesPerRequest}");
-        }
-
+        Checks.Bulk("security_group_rules", requests, MaxRulesPerRequest);
         if (requests.Any(request => request.SecurityGroupId != requests[0].SecurityGroupId))
         {
             throw NetworkFaults.Of(ErrorReason.RulesOfSeveralGroups, "Only allowed to update rules for one security profile at a time");

@@ -53,7 +53,7 @@ internal sealed class SecurityGroupsGrpcService(
         var operation = context.GetOperation();
         return streams.WatchAsync(
             context,
-            view => Matching(view, operation, request.Filter).Select(group => (group.Id, group.ToWire())),
+            view => Matching(view, operation, request.Filter).Select(group => new Watched<Wire.SecurityGroup>(group.Id, new Sources(group, null), group.ToWire)),
             (revision, group) => responseStream.WriteAsync(new Wire.SecurityGroupEvent { StoreRevision = revision, Changed = group }),
             (revision, id) => responseStream.WriteAsync(new Wire.SecurityGroupEvent { StoreRevision = revision, Deleted = id }),
             revision => responseStream.WriteAsync(new Wire.SecurityGroupEvent { StoreRevision = revision, Synced = true }));

@@ -41,7 +41,7 @@ internal sealed class SubnetPoolsGrpcService(SubnetPoolService pools, NetworkSto
         var operation = context.GetOperation();
         return streams.WatchAsync(
             context,
-            view => Matching(view, operation, request.Filter).Select(pool => (pool.Id, pool.ToWire())),
+            view => Matching(view, operation, request.Filter).Select(pool => new Watched<Wire.SubnetPool>(pool.Id, new Sources(pool, null), pool.ToWire)),
             (revision, pool) => responseStream.WriteAsync(new Wire.SubnetPoolEvent { StoreRevision = revision, Changed = pool }),
             (revision, id) => responseStream.WriteAsync(new Wire.SubnetPoolEvent { StoreRevision = revision, Deleted = id }),
             revision => responseStream.WriteAsync(new Wire.SubnetPoolEvent { StoreRevision = revision, Synced = true }));

@@ -85,8 +85,9 @@ internal sealed class SubnetService(NetworkStore store, QuotaService quotas, Tim
     public async Task<IReadOnlyList<Subnet>> CreateAsync(
         OperationContext operation, IReadOnlyList<NewSubnet> requests, CancellationToken cancellationToken)
     {
+        Checks.Bulk("subnets", requests, Checks.MaxPerRequest);
         var subnets = await store.ChangeAsync<IReadOnlyList<Subnet>>(
-            requests.Count > 0 ? operation.ProjectFor(requests[0].ProjectId) : "",
+            operation.ProjectFor(requests[0].ProjectId),
             async transaction =>
             {
                 var made = new List<Subnet>(requests.Count);

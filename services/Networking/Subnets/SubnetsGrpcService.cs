@@ -44,7 +44,7 @@ internal sealed class SubnetsGrpcService(SubnetService subnets, NetworkStore sto
         var operation = context.GetOperation();
         return streams.WatchAsync(
             context,
-            view => Matching(view, operation, request.Filter).Select(subnet => (subnet.Id, subnet.ToWire())),
+            view => Matching(view, operation, request.Filter).Select(subnet => new Watched<Wire.Subnet>(subnet.Id, new Sources(subnet, null), subnet.ToWire)),
             (revision, subnet) => responseStream.WriteAsync(new Wire.SubnetEvent { StoreRevision = revision, Changed = subnet }),
             (revision, id) => responseStream.WriteAsync(new Wire.SubnetEvent { StoreRevision = revision, Deleted = id }),
             revision => responseStream.WriteAsync(new Wire.SubnetEvent { StoreRevision = revision, Synced = true }));

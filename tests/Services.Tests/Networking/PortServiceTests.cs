@@ -297,8 +297,8 @@ public sealed class PortServiceTests : NetworkWorld
         await SubnetAsync(Alice, network, "2001:db8::/64");
 
         var made = await Ports.CreateAsync(
-            Alice, Enumerable.Repeat(new NewPort { NetworkId = network.Id, DeviceId = "d" }, PortService.MaxPortsPerRequest).ToList(), None);
+            Alice, Enumerable.Repeat(new NewPort { NetworkId = network.Id, DeviceId = "d" }, Checks.MaxPerRequest).ToList(), None);
 
-        Assert.Equal(PortService.MaxPortsPerRequest, made.Count);
+        Assert.Equal(Checks.MaxPerRequest, made.Count);
     }
 }

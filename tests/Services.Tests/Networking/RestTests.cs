@@ -128,6 +128,10 @@ public sealed class RestTests(NetworkHost host) : IClassFixture<NetworkHost>
     [InlineData("""{"network": {"mtu": "many"}}""", 400)]
     [InlineData("""{"networks": [{"name": "n"}, 7]}""", 400)]
     [InlineData("""not json""", 400)]
+    [InlineData("""{"network": {"name": "\ud800"}}""", 400)]
+    [InlineData("""{"network": {"description": "\u0001"}}""", 400)]
+    [InlineData("""{"network": {"name": null, "tags": [null]}}""", 400)]
+    [InlineData("""{"network": {"mtu": 1e99}}""", 400)]
     [InlineData("""{"network": {"provider:network_type": "flat"}}""", 403)]
     [InlineData("""{"network": {"tenant_id": "another"}}""", 403)]
     public async Task A_request_that_means_nothing_is_refused(string json, int status) =>

@@ -1,5 +1,6 @@
 using Nephos.Networking;
 using Nephos.Networking.FloatingIps;
+using Nephos.Networking.Networks;
 using Nephos.Networking.Ports;
 using Nephos.Networking.Quotas;
 using Nephos.Networking.Routers;
@@ -48,6 +49,40 @@ public sealed class RouterServiceTests : NetworkWorld
         {
             await FailsAsync(ErrorReason.ServicePortInUse, () => Ports.DeleteAsync(Admin, port.Id, None));
         }
+    }
+
+    [Fact]
+    public async Task The_address_of_an_interface_can_be_changed_and_its_subnet_cannot()
+    {
+        var (inside, subnet, _, router) = await RoutedAsync();
+        var other = await SubnetAsync(Alice, inside, "10.5.0.0/24");
+        var port = (await Store.ViewAsync(None)).PortsOfDevice(router.Id).Single(port => port.DeviceOwner == DeviceOwners.RouterInterface);
+        Task<Port> SetAsync(WantedAddress address) => Ports.UpdateAsync(Alice, port.Id, new PortChanges { FixedIps = new(true, [address]) }, None);
+
+        Assert.Equal(port.FixedIps, (await SetAsync(new WantedAddress(subnet.Id, null))).FixedIps);
+        Assert.Equal([Ip("10.0.0.254")], (await SetAsync(new WantedAddress(subnet.Id, Ip("10.0.0.254")))).FixedIps.Select(ip => ip.Address));
+        await FailsAsync(ErrorReason.PortInUse, () => SetAsync(new WantedAddress(other.Id, null)));
+    }
+
+    [Fact]
+    public async Task An_external_network_takes_free_floating_ips_along_and_no_others()
+    {
+        var (inside, _, outside, _) = await RoutedAsync();
+        var second = await Networks.CreateAsync(Admin, new NewNetwork { External = true, PhysicalNetwork = "provider" }, None);
+        await SubnetAsync(Admin, second, "198.51.100.0/24");
+        for (var i = 0; i < 70; i++)
+        {
+            await FloatingIps.CreateAsync(Alice, new NewFloatingIp { NetworkId = second.Id }, None);
+        }
+
+        var port = await PortAsync(Alice, inside);
+        await FloatingIps.CreateAsync(Alice, new NewFloatingIp { NetworkId = outside.Id, PortId = port.Id }, None);
+
+        await FailsAsync(ErrorReason.NetworkInUse, () => Networks.DeleteAsync(Admin, outside.Id, None));
+        await Networks.DeleteAsync(Admin, second.Id, None);
+
+        Assert.Equal(1, await UsedAsync(Alice, QuotaResources.FloatingIp));
+        Assert.Empty((await Store.ViewAsync(None)).PortsOn(second.Id));
     }
 
     [Fact]

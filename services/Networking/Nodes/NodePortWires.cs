@@ -1,0 +1,50 @@
+using Nephos.Networking.Ports;
+using Wire = Nephos.Protos.Network.V1;
+
+namespace Nephos.Networking.Nodes;
+
+/// <summary>The messages of a node's ports, which are the bulk of its state: those of ports that did not change are used again.</summary>
+internal sealed class NodePortWires
+{
+    private Dictionary<string, (Port Port, Wire.NodePort Wire)> _known = new(StringComparer.Ordinal);
+
+    public IEnumerable<Wire.NodePort> Of(IReadOnlyList<Port> ports)
+    {
+        var now = new Dictionary<string, (Port Port, Wire.NodePort Wire)>(ports.Count, StringComparer.Ordinal);
+        foreach (var port in ports)
+        {
+            now[port.Id] = _known.TryGetValue(port.Id, out var before) && ReferenceEquals(before.Port, port) ? before : (port, ToWire(port));
+        }
+
+        _known = now;
+        return ports.Select(port => now[port.Id].Wire);
+    }
+
+    private static Wire.NodePort ToWire(Port port) => new()
+    {
+        Id = port.Id,
+        NetworkId = port.NetworkId,
+        ProjectId = port.ProjectId,
+        MacAddress = port.MacAddress,
+        FixedIps = { port.FixedIps.Select(NodeStateBuilder.ToWire) },
+        DeviceId = port.DeviceId,
+        DeviceOwner = port.DeviceOwner,
+        HostName = port.HostName,
+        Epoch = (ulong)port.BindingEpoch,
+        AdminStateUp = port.AdminStateUp,
+        PortSecurityEnabled = port.PortSecurityEnabled,
+        SecurityGroupIds = { port.SecurityGroupIds },
+        AllowedAddressPairs =
+        {
+            port.AllowedAddressPairs.Select(pair => new Wire.NodeAddressPair { IpAddress = NodeStateBuilder.Text(pair.Address), MacAddress = pair.MacAddress ?? "" }),
+        },
+        DnsName = port.DnsName,
+        ExtraDhcpOptions =
+        {
+            port.ExtraDhcpOptions.Select(option => new Wire.NodeDhcpOption
+            {
+                Name = option.Name, Value = option.Value, IpVersion = (uint)option.IpVersion,
+            }),
+        },
+    };
+}
