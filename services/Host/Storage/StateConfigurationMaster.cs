@@ -11,7 +11,7 @@ internal sealed class StateConfigurationMaster(IStateStore store) : IConfigurati
     public async ValueTask<ConfigurationValue?> ReadAsync(string name, CancellationToken cancellationToken) =>
         await store.GetAsync(Prefix + name, cancellationToken) is { } entry ? new ConfigurationValue(entry.Value, (ulong)entry.Revision) : null;
 
-    public async ValueTask<bool> CompareAndSwapAsync(
+    public async ValueTask<ulong?> CompareAndSwapAsync(
         string name, ulong expectedVersion, ReadOnlyMemory<byte> value, CancellationToken cancellationToken)
     {
         var result = await store.CommitAsync(
@@ -21,6 +21,6 @@ internal sealed class StateConfigurationMaster(IStateStore store) : IConfigurati
                 Puts = [new StatePut(Prefix + name, value.ToArray())],
             },
             cancellationToken);
-        return result.Succeeded;
+        return result.Succeeded ? (ulong)result.Revision : null;
     }
 }

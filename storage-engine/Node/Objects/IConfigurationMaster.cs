@@ -12,8 +12,9 @@ public interface IConfigurationMaster
     /// <summary>The value of a name; null when it was never written.</summary>
     ValueTask<ConfigurationValue?> ReadAsync(string name, CancellationToken cancellationToken);
 
-    /// <summary>Writes durably when the version is still the one named (0: the name does not exist yet); false when it is not.</summary>
-    ValueTask<bool> CompareAndSwapAsync(
+    /// <summary>Writes durably when the version is still the one named (0: the name does not exist yet); null when it is not.</summary>
+    /// <returns>The version of what was written.</returns>
+    ValueTask<ulong?> CompareAndSwapAsync(
         string name, ulong expectedVersion, ReadOnlyMemory<byte> value, CancellationToken cancellationToken);
 }
 
@@ -36,7 +37,7 @@ public sealed class FileConfigurationMaster(string directory) : IConfigurationMa
         }
     }
 
-    public async ValueTask<bool> CompareAndSwapAsync(
+    public async ValueTask<ulong?> CompareAndSwapAsync(
         string name, ulong expectedVersion, ReadOnlyMemory<byte> value, CancellationToken cancellationToken)
     {
         await _gate.WaitAsync(cancellationToken);
@@ -45,7 +46,7 @@ public sealed class FileConfigurationMaster(string directory) : IConfigurationMa
             var current = await ReadFileAsync(name, cancellationToken);
             if ((current?.Version ?? 0) != expectedVersion)
             {
-                return false;
+                return null;
             }
 
             Directory.CreateDirectory(directory);
@@ -59,7 +60,7 @@ public sealed class FileConfigurationMaster(string directory) : IConfigurationMa
 
             File.Move(path + ".new", path, overwrite: true);
             LocalStorage.Objects.DurableDirectory.Sync(directory);
-            return true;
+            return expectedVersion + 1;
         }
         finally
         {

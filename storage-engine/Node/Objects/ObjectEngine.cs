@@ -89,7 +89,7 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         if (stored is null)
         {
             var first = RingBuilder.Create(options.PartitionPower, options.Replicas, wanted);
-            return await master.CompareAndSwapAsync(RingName, 0, RingFormat.Write(first), cancellationToken)
+            return await master.CompareAndSwapAsync(RingName, 0, RingFormat.Write(first), cancellationToken) is not null
                 ? first
                 : throw new InvalidOperationException("Another process creates the ring at the same time.");
         }
@@ -106,7 +106,7 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         }
 
         if (ring.Version != before
-            && !await master.CompareAndSwapAsync(RingName, stored.Value.Version, RingFormat.Write(ring), cancellationToken))
+            && await master.CompareAndSwapAsync(RingName, stored.Value.Version, RingFormat.Write(ring), cancellationToken) is null)
         {
             throw new InvalidOperationException("Another process changes the ring at the same time.");
         }
@@ -123,7 +123,7 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         }
 
         var map = ShardMap.Even(options.Shards);
-        return await master.CompareAndSwapAsync(ShardMapName, 0, map.ToBytes(), cancellationToken)
+        return await master.CompareAndSwapAsync(ShardMapName, 0, map.ToBytes(), cancellationToken) is not null
             ? map
             : throw new InvalidOperationException("Another process creates the shard map at the same time.");
     }

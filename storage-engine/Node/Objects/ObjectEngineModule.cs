@@ -16,8 +16,8 @@ public static class ObjectEngineModule
     public static IServiceCollection AddObjectEngine(this IServiceCollection services, ObjectEngineOptions options)
     {
         options.Validate();
-        services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<IConfigurationMaster>(new FileConfigurationMaster(options.ConfigurationDirectory));
+        services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(provider => new HostedObjectEngine(
             options,
             provider.GetRequiredService<IConfigurationMaster>(),

@@ -150,7 +150,7 @@ internal sealed class EngineFixture : IAsyncDisposable
     {
         if (_engine is not null)
         {
-            await _engine.DisposeAsync();
+            await CloseAsync();
         }
 
         _directory.Dispose();

@@ -78,13 +78,13 @@ internal sealed partial class IndexShard
         ShardConfiguration configuration, ulong version, ImmutableArray<ShardMember> members, CancellationToken cancellationToken)
     {
         var next = configuration with { Epoch = configuration.Epoch + 1, Writer = _writerName, Members = members };
-        if (!await _master.CompareAndSwapAsync(NameOf(Number), version, next.ToBytes(), cancellationToken))
+        if (await _master.CompareAndSwapAsync(NameOf(Number), version, next.ToBytes(), cancellationToken) is not { } written)
         {
             _reason = "another writer took over";
             return;
         }
 
-        (_configuration, _version) = (next, version + 1);
+        (_configuration, _version) = (next, written);
         if (_writer is not null)
         {
             await _writer.DisposeAsync();
