@@ -5,10 +5,8 @@ namespace Nephos.LocalStorage.Block;
 /// <summary>What happens behind the requests: blocks are moved from the journal to their place, superfluous layers go, the cache stays small.</summary>
 public sealed partial class BlockStore
 {
-    private static readonly TimeSpan RetiredGrace = TimeSpan.FromSeconds(10);
-
     private readonly object _wake = new();
-    private readonly List<(BlockFile File, long RetiredAt)> _retired = [];
+    private readonly Queue<(Layer Layer, long Phase)> _retired = new();
     private Thread? _background;
     private bool _woken;
     private bool _stopping;
@@ -80,7 +78,7 @@ public sealed partial class BlockStore
         ApplyClosed();
         while (!_stopping && RemoveOneLayer()) { }
         ShrinkCache();
-        DisposeRetired(all: false);
+        DeleteRetired();
     }
 
     private void ApplyClosed()
@@ -281,17 +279,6 @@ public sealed partial class BlockStore
                     }
                 }
             }
-        }
-    }
-
-    private void DisposeRetired(bool all)
-    {
-        var now = _time.GetTimestamp();
-        foreach (var (file, retiredAt) in _retired.ToArray())
-        {
-            if (!all && _time.GetElapsedTime(retiredAt, now) < RetiredGrace) continue;
-            file.Dispose();
-            _retired.RemoveAll(retired => ReferenceEquals(retired.File, file));
         }
     }
 }

@@ -35,6 +35,7 @@ public sealed partial class BlockStore
     /// <summary>Bytes of data in the top layer of a volume. Reads all its checksums.</summary>
     public long AllocatedBytes(BlockVolume volume)
     {
+        using var visit = _readers.Enter();
         var layer = volume.Top;
         long bytes;
         lock (_journal.Gate) bytes = layer.JournalCount * BlockGeometry.BlockBytes;
@@ -185,6 +186,7 @@ public sealed partial class BlockStore
     /// <summary>Reads whole blocks of a snapshot.</summary>
     public BlockStatus ReadSnapshot(Guid snapshotId, long offset, Span<byte> buffer)
     {
+        using var visit = _readers.Enter();
         Layer layer;
         lock (_structure)
         {
@@ -198,6 +200,7 @@ public sealed partial class BlockStore
     public BlockStatus GetSnapshotRanges(Guid snapshotId, long offset, long length, Span<LayerRange> ranges, out int count)
     {
         count = 0;
+        using var visit = _readers.Enter();
         Layer layer;
         lock (_structure)
         {

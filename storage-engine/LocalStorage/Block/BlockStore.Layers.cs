@@ -119,7 +119,7 @@ public sealed partial class BlockStore
         }
     }
 
-    // Under the structure's lock. Readers that have begun may still use the files for a while.
+    // Under the structure's lock. Readers that have begun may still open and use the files: those go when the last of these readers left.
     private void Retire(Layer layer)
     {
         _layers.Remove(layer.Handle);
@@ -129,9 +129,16 @@ public sealed partial class BlockStore
             _journalBlocks -= layer.JournalCount;
             layer.JournalCount = 0;
         }
-        var now = _time.GetTimestamp();
-        foreach (var (_, group) in layer.Groups)
-            foreach (var file in group.TakeFiles()) _retired.Add((file, now));
-        if (Directory.Exists(layer.DirectoryPath)) Directory.Delete(layer.DirectoryPath, recursive: true);
+        _retired.Enqueue((layer, _readers.Phase));
+    }
+
+    private void DeleteRetired()
+    {
+        while (_retired.TryPeek(out var oldest) && _readers.IsOver(oldest.Phase))
+        {
+            CloseFiles(oldest.Layer);
+            if (Directory.Exists(oldest.Layer.DirectoryPath)) Directory.Delete(oldest.Layer.DirectoryPath, recursive: true);
+            _retired.Dequeue();
+        }
     }
 }

@@ -10,10 +10,13 @@ public sealed partial class BlockStore
 
     internal BlockStatus Read(BlockVolume volume, long epoch, long offset, Span<byte> buffer)
     {
+        using var visit = _readers.Enter();
         if (volume.Deleted) return BlockStatus.NotFound;
         if (epoch < volume.SealedEpoch) return BlockStatus.Fenced;
         if (!InRange(offset, buffer.Length, volume.SizeBytes)) return BlockStatus.OutOfRange;
-        return ReadLayers(volume.Top, offset, buffer);
+        var status = ReadLayers(volume.Top, offset, buffer);
+        // The journal of a deleted volume may be in use for another one.
+        return status == BlockStatus.Corrupt && volume.Deleted ? BlockStatus.NotFound : status;
     }
 
     private BlockStatus ReadLayers(Layer top, long offset, Span<byte> buffer)
@@ -189,6 +192,7 @@ public sealed partial class BlockStore
     internal BlockStatus GetRanges(BlockVolume volume, long epoch, long offset, long length, Span<LayerRange> ranges, out int count)
     {
         count = 0;
+        using var visit = _readers.Enter();
         if (volume.Deleted) return BlockStatus.NotFound;
         if (epoch < volume.SealedEpoch) return BlockStatus.Fenced;
         if (!InRange(offset, length, volume.SizeBytes)) return BlockStatus.OutOfRange;

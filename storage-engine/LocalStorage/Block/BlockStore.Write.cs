@@ -101,6 +101,7 @@ public sealed partial class BlockStore
         var pieces = scratch.Pieces.AsSpan(0, scratch.Count);
         var blocks = scratch.Blocks;
         scratch.Count = scratch.Blocks = 0;
+        using var visit = _readers.Enter();
         if (!TryTouch(volume.Top, pieces)) return BlockStatus.Corrupt;
         try
         {

@@ -25,6 +25,7 @@ public sealed partial class BlockStore : IDisposable
     private readonly Dictionary<Guid, BlockVolume> _volumes = [];
     private readonly Dictionary<uint, BlockVolume> _volumesByHandle = [];
     private readonly StructureClock _clock = new();
+    private readonly ReaderGate _readers = new();
     private bool _disposed;
 
     private BlockStore(string directory, BlockStoreOptions options, TimeProvider time)
@@ -189,7 +190,7 @@ public sealed partial class BlockStore : IDisposable
             _journal.Dispose();
             _metaLog.Dispose();
             foreach (var layer in _layers.Values) CloseFiles(layer);
-            DisposeRetired(all: true);
+            foreach (var (layer, _) in _retired) CloseFiles(layer);
             _lockFile.Dispose();
         }
     }

@@ -185,7 +185,46 @@ public sealed class BlockStoreTests
             ranges[..count].Select(r => ((int)(r.Offset / 4096), (int)(r.Length / 4096), r.Kind)));
     }
 
-    [Fact(Skip = "Known defect (docs/STATUS.md, Volumes): a reader may open the files of a layer that a merge has just removed.")]
+    [Fact]
+    public async Task The_files_of_a_merged_layer_stay_until_the_last_reader_who_may_use_them_has_left()
+    {
+        using var reached = new ManualResetEventSlim();
+        using var leave = new ManualResetEventSlim();
+        var stopped = 0;
+        using var device = new BlockDevice(BlockDevice.Small with
+        {
+            Faults = (operation, path) =>
+            {
+                if (operation != FileOperation.Read || !path.EndsWith("00000002/0000.data", StringComparison.Ordinal)) return 0;
+                if (Interlocked.CompareExchange(ref stopped, 2, 1) != 1) return 0;
+                reached.Set();
+                leave.Wait();
+                return 0;
+            },
+        });
+        var volume = device.Store.CreateVolume(Id, 16 * BlockDevice.Block, null);
+        var snapshot = Guid.NewGuid();
+        volume.Fill(0, 16, 1);
+        device.Store.CreateSnapshot(Id, snapshot);
+        device.Store.RunBackgroundStep(drain: true);
+        stopped = 1;
+        var data = new byte[16 * BlockDevice.Block];
+        var reader = Task.Factory.StartNew(() => device.Store.ReadSnapshot(snapshot, 0, data), TaskCreationOptions.LongRunning);
+        reached.Wait();
+        device.Store.DeleteSnapshot(snapshot);
+        device.Store.RunBackgroundStep(drain: true);
+        var directory = Path.Combine(device.Directory, "layers", "00000002");
+        Assert.Equal(1, device.Store.Describe(volume).LayerCount);
+        Assert.True(Directory.Exists(directory));
+        leave.Set();
+        Assert.Equal(BlockStatus.Ok, await reader);
+        Assert.All(VolumeTesting.Values(data), value => Assert.Equal(1, value));
+        device.Store.RunBackgroundStep(drain: true);
+        Assert.False(Directory.Exists(directory));
+        Assert.All(volume.Values(), value => Assert.Equal(1, value));
+    }
+
+    [Fact]
     public async Task Readers_and_writers_meet_the_applier_and_merges_without_seeing_anything_torn()
     {
         using var device = new BlockDevice(BlockDevice.Small with { RunInBackground = true, ApplyIdle = TimeSpan.FromMilliseconds(5), CachedExtentsMax = 2 });
