@@ -48,6 +48,7 @@ public static class HypervisorModule
             services.AddSingleton<IHypervisor, QemuHypervisor>();
             services.AddSingleton<IVolumeConnector, BlockVolumeConnector>();
             services.AddSingleton<IPortConnector, NodePortConnector>();
+            services.AddHostedService<VolumeGrowth>();
         }
         services.AddSingleton(provider => new InstanceAgent(
             provider.GetRequiredService<IHypervisor>(), provider.GetRequiredService<IVolumeConnector>(), provider.GetRequiredService<IPortConnector>(),

@@ -15,7 +15,7 @@ internal static class CinderList
     /// <param name="items">In the default order.</param>
     /// <param name="idOf">The marker of an item.</param>
     /// <param name="keys">What can be sorted by.</param>
-    /// <param name="more">Whether there are items behind the page.</param>
+    /// <param name="more">Whether the page is full, so that there may be items behind it.</param>
     /// <exception cref="FaultException">InvalidArgument; NotFound for a marker that is no item.</exception>
     public static List<T> Page<T>(
         RestCall call, IEnumerable<T> items, Func<T, string> idOf, IReadOnlyDictionary<string, Func<T, IComparable?>> keys, Func<string, FaultException> notFound,
@@ -31,7 +31,8 @@ internal static class CinderList
         start += Count(call, "offset") ?? 0;
         var limit = Math.Min(Count(call, "limit") ?? ItemsMax, ItemsMax);
         var page = sorted.Skip(start).Take(limit).ToList();
-        more = start + page.Count < sorted.Count && limit > 0;
+        // A full page has a link to the next one, though that may be empty: clients rely on it.
+        more = page.Count == limit && limit > 0;
         return page;
     }
 

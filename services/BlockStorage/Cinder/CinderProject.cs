@@ -22,6 +22,7 @@ internal sealed class CinderProject(
         ("VolumeActions", "os-volume-actions", "Enable volume actions.", "2012-05-31T00:00:00+00:00"),
         ("AvailabilityZones", "os-availability-zone", "Describe Availability Zones.", "2013-06-27T00:00:00+00:00"),
         ("Services", "os-services", "Services support.", "2012-10-28T00:00:00-00:00"),
+        ("Hosts", "os-hosts", "Admin-only host administration.", "2011-06-29T00:00:00+00:00"),
         ("TypesManage", "os-types-manage", "Types manage support.", "2011-08-24T00:00:00+00:00"),
         ("ExtendedSnapshotAttributes", "os-extended-snapshot-attributes", "Extended SnapshotAttributes support.", "2012-06-19T00:00:00+00:00"),
         ("VolumeHostAttribute", "os-vol-host-attr", "Expose host as an attribute of a volume.", "2011-11-03T00:00:00+00:00"),
@@ -39,6 +40,7 @@ internal sealed class CinderProject(
         routes.Put("/os-quota-sets/{target}", SetQuotaAsync);
         routes.Delete("/os-quota-sets/{target}", ResetQuotaAsync);
         routes.Get("/os-services", ServicesAsync);
+        routes.Get("/os-hosts", HostsAsync);
         routes.Get("/scheduler-stats/get_pools", PoolsAsync);
     }
 
@@ -152,6 +154,26 @@ internal sealed class CinderProject(
             ["updated_at"] = now,
             ["disabled_reason"] = null,
         };
+    }
+
+    private async Task<RestResult> HostsAsync(RestCall call)
+    {
+        call.Operation.RequireAdmin("volume_extension:hosts");
+        var now = CinderViews.Time(time.GetUtcNow());
+        var hosts = new JsonArray();
+        foreach (var device in await ListDevicesAsync(call))
+        {
+            hosts.Add((JsonNode)new JsonObject
+            {
+                ["service-status"] = device.Failed ? "unavailable" : "available",
+                ["service"] = "cinder-volume",
+                ["zone"] = options.AvailabilityZone,
+                ["service-state"] = "enabled",
+                ["host_name"] = $"{device.Id}@nephos",
+                ["last-update"] = now,
+            });
+        }
+        return RestResult.Json(200, new JsonObject { ["hosts"] = hosts });
     }
 
     private async Task<IReadOnlyList<BlockDevice>> ListDevicesAsync(RestCall call)

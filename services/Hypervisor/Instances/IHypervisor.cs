@@ -23,6 +23,9 @@ internal interface IHypervisor
     /// <returns>False when the guest has not let go of the device yet.</returns>
     Task<bool> DetachVolumeAsync(Guid instanceId, Guid attachmentId, CancellationToken cancellationToken);
 
+    /// <summary>Shows the guest that a volume has grown; its head serves the new size already. Does nothing when the guest sees it.</summary>
+    Task GrowVolumeAsync(Guid instanceId, Guid attachmentId, long sizeBytes, CancellationToken cancellationToken);
+
     Task AttachPortAsync(InstanceSpec spec, PortEndpoint port, CancellationToken cancellationToken);
 
     /// <returns>False when the guest has not let go of the device yet.</returns>

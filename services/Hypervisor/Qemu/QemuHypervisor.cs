@@ -129,6 +129,10 @@ internal sealed partial class QemuHypervisor(
         }
     }
 
+    public async Task GrowVolumeAsync(Guid instanceId, Guid attachmentId, long sizeBytes, CancellationToken cancellationToken) =>
+        await QemuDisks.GrowAsync(
+            await MachineOf(instanceId).ConnectAsync(cancellationToken), QemuDevices.VolumeNode(attachmentId), sizeBytes, cancellationToken);
+
     public async Task<bool> DetachVolumeAsync(Guid instanceId, Guid attachmentId, CancellationToken cancellationToken)
     {
         var machine = MachineOf(instanceId);

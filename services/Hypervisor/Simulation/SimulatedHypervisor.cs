@@ -64,6 +64,9 @@ internal sealed class SimulatedHypervisor(SimulatedWorld world) : IHypervisor
     public Task AttachVolumeAsync(InstanceSpec spec, VolumeEndpoint volume, CancellationToken cancellationToken) =>
         On(spec.Id, "attach volume", machine => machine.Volumes.Add(volume.Volume.AttachmentId));
 
+    public Task GrowVolumeAsync(Guid instanceId, Guid attachmentId, long sizeBytes, CancellationToken cancellationToken) =>
+        On(instanceId, "grow volume", _ => { });
+
     public async Task<bool> DetachVolumeAsync(Guid instanceId, Guid attachmentId, CancellationToken cancellationToken)
     {
         if (world.Stubborn.ContainsKey(instanceId))
