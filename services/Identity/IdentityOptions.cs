@@ -34,7 +34,7 @@ internal sealed class IdentityOptions : IValidatableObject
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan LockoutDuration { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>A new password must differ from so many last ones, itself counted; 0 or 1 allow any.</summary>
+    /// <summary>A user's new password must differ from so many last ones, the current one counted; 0 allows any.</summary>
     [Range(0, 24)]
     public int PasswordHistory { get; set; } = 2;
 

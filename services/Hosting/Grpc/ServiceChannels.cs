@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
 using Grpc.Net.Client;
@@ -46,8 +47,28 @@ public sealed class ServiceChannels(NephosOptions options) : IDisposable
             KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
             InitialHttp2StreamWindowSize = 1024 * 1024,
             ActivityHeadersPropagator = null,
+            ConnectCallback = ConnectAsync,
         },
     });
+
+    /// <remarks>
+    /// With a connector of our own the channel connects when a call needs it. Its own connector remembers a refused connection for seconds
+    /// and fails every call meanwhile, so one early call of a starting process made the next ones fail after everything was up.
+    /// </remarks>
+    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
 }
 
 public static class ServiceClientExtensions

@@ -55,18 +55,17 @@ internal sealed class PasswordRules(PasswordHasher hasher, IdentityOptions optio
         {
             throw Faults.Invalid("password", $"cannot be changed before {current.SetAt + options.PasswordMinAge:yyyy-MM-ddTHH:mm:ssZ}");
         }
-        foreach (var earlier in history.Take(Math.Max(0, options.PasswordHistory - 1)).Append(user.Password?.Hash).Distinct())
+        foreach (var earlier in history.Take(options.PasswordHistory))
         {
-            if (earlier is not null && options.PasswordHistory > 1 && await hasher.VerifyAsync(earlier, password, cancellationToken))
+            if (await hasher.VerifyAsync(earlier, password, cancellationToken))
             {
                 throw new FaultException(
                     Protos.Errors.V1.ErrorReason.InvalidArgument,
-                    "The new password cannot be identical to a previous password. The total number which includes the new password must be " +
-                    $"unique is {options.PasswordHistory}.",
+                    $"The new password was used before; it must differ from the last {options.PasswordHistory}.",
                     new Dictionary<string, string> { ["field"] = "password" });
             }
         }
     }
 
-    private IReadOnlyList<string> Keep(IReadOnlyList<string> history) => [.. history.Take(Math.Max(0, options.PasswordHistory))];
+    private IReadOnlyList<string> Keep(IReadOnlyList<string> history) => [.. history.Take(options.PasswordHistory)];
 }

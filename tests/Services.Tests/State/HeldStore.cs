@@ -7,19 +7,26 @@ namespace Nephos.Services.Tests.State;
 internal sealed class HeldStore(IStateStore inner) : IStateStore
 {
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private volatile TaskCompletionSource? _held;
+    private volatile Gate? _held;
     private volatile bool _fail;
 
     /// <summary>Completes when a watch has failed.</summary>
     public Task Failed => _failed.Task;
 
-    public void Hold() => _held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+    /// <summary>Holds watches up at their next batch.</summary>
+    /// <returns>Completes when one is held up.</returns>
+    public Task Hold()
+    {
+        var held = new Gate();
+        _held = held;
+        return held.Reached.Task;
+    }
 
     public void Release()
     {
         var held = _held!;
         _held = null;
-        held.SetResult();
+        held.Opened.SetResult();
     }
 
     public void Fail() => _fail = true;
@@ -31,7 +38,8 @@ internal sealed class HeldStore(IStateStore inner) : IStateStore
         {
             if (_held is { } held)
             {
-                await held.Task.WaitAsync(cancellationToken);
+                held.Reached.TrySetResult();
+                await held.Opened.Task.WaitAsync(cancellationToken);
             }
 
             if (_fail)
@@ -67,4 +75,11 @@ internal sealed class HeldStore(IStateStore inner) : IStateStore
     public ValueTask RevokeLeaseAsync(LeaseId lease, CancellationToken cancellationToken) => inner.RevokeLeaseAsync(lease, cancellationToken);
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private sealed class Gate
+    {
+        public TaskCompletionSource Reached { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource Opened { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
 }

@@ -157,8 +157,10 @@ public sealed class TableCacheTests : IAsyncLifetime
             await NextAsync(watch);
         }
 
-        slow.Hold();
+        // The watch must have taken one batch and no more: what it has taken it tells, however old.
+        var heldUp = slow.Hold();
         await _store.TransactAsync(tx => Task.Run(() => tx.Delete(Counters, "gone")), None);
+        await heldUp;
         await SetAsync("new", 1);
         for (var i = 2; i < HistoryBatches + 10; i++)
         {
