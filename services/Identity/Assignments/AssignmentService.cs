@@ -61,18 +61,7 @@ internal sealed class AssignmentService(DirectoryView directory, IdentityWrites 
                     throw NotGranted(assignment);
                 }
                 change.State.Delete<Assignment>(IdentityTables.Assignments, assignment.Key);
-                if (assignment.Actor.Kind == ActorKind.Group)
-                {
-                    await GroupMembers.RevokeAsync(change, assignment.Actor.Id, cancellationToken);
-                }
-                else
-                {
-                    change.Revoke(assignment.Inherited
-                        ? RevocationSubject.User(assignment.Actor.Id)
-                        : RevocationSubject.Access(
-                            assignment.Actor.Id,
-                            assignment.Target.Kind == TargetKind.System ? RevocationSubject.System : assignment.Target.Id));
-                }
+                await RoleHolders.RevokeAsync(change, assignment, cancellationToken);
             },
             cancellationToken);
     }

@@ -88,7 +88,7 @@ internal sealed class RoleService(DirectoryView directory, IdentityWrites writes
                 if (after.Name != before.Name)
                 {
                     // Tokens carry names.
-                    change.Revoke(RevocationSubject.Everything);
+                    await RoleHolders.RevokeAsync(change, id, cancellationToken);
                 }
                 change.State.Put(IdentityTables.Roles, after);
                 return after;
@@ -106,16 +106,11 @@ internal sealed class RoleService(DirectoryView directory, IdentityWrites writes
             async change =>
             {
                 RequireMutable(await RequireAsync(change.State, id, cancellationToken), willBeImmutable: true, "delete");
+                await RoleHolders.RevokeAsync(change, id, cancellationToken);
                 var implications = await change.State.ListAsync(IdentityTables.Implications, "", cancellationToken);
                 foreach (var implication in implications.Where(implication => implication.PriorRoleId == id || implication.ImpliedRoleId == id))
                 {
                     change.State.Delete<Implication>(IdentityTables.Implications, IdentityTables.Implications.KeyOf(implication));
-                }
-                // A role that nobody has, as tools make and delete them, is in no token.
-                var isHeld = (await change.State.ListByAsync(IdentityTables.Assignments, "role", id, cancellationToken)).Count > 0;
-                if (isHeld || implications.Any(implication => implication.ImpliedRoleId == id))
-                {
-                    change.Revoke(RevocationSubject.Everything);
                 }
                 change.State.Delete<Role>(IdentityTables.Roles, id);
                 change.State.Put(IdentityTables.Removals, removal);
@@ -167,11 +162,10 @@ internal sealed class RoleService(DirectoryView directory, IdentityWrites writes
         Policy.RequireAdmin(operation, "identity:delete_implied_role");
         await CheckImplicationAsync(operation, priorId, impliedId, cancellationToken);
         await writes.RunAsync(
-            change =>
+            async change =>
             {
+                await RoleHolders.RevokeAsync(change, priorId, cancellationToken);
                 change.State.Delete<Implication>(IdentityTables.Implications, $"{priorId}/{impliedId}");
-                change.Revoke(RevocationSubject.Everything);
-                return Task.CompletedTask;
             },
             cancellationToken);
         await directory.Caches.Implications.CatchUpAsync(cancellationToken);
