@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Nephos.Compute.Actions;
+using Nephos.Compute.Aggregates;
 using Nephos.Compute.Flavors;
 using Nephos.Compute.Instances;
 using Nephos.Compute.Keypairs;
@@ -13,6 +14,7 @@ namespace Nephos.Compute;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     UseStringEnumConverter = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(Aggregate))]
 [JsonSerializable(typeof(Flavor))]
 [JsonSerializable(typeof(FlavorSeedMark))]
 [JsonSerializable(typeof(Keypair))]

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Nephos.Compute.Actions;
+using Nephos.Compute.Aggregates;
 using Nephos.Compute.Flavors;
 using Nephos.Compute.Instances;
 using Nephos.Compute.Keypairs;
@@ -48,6 +49,7 @@ public static class ComputeModule
         app.MapGrpcService<FlavorsGrpcService>();
         app.MapGrpcService<KeypairsGrpcService>();
         app.MapGrpcService<HypervisorsGrpcService>();
+        app.MapGrpcService<AggregatesGrpcService>();
         app.MapGrpcService<QuotasGrpcService>();
         ComputeRest.Map(app);
     }
@@ -66,6 +68,7 @@ public static class ComputeModule
         services.AddSingleton<FlavorService>();
         services.AddSingleton<KeypairService>();
         services.AddSingleton<QuotaService>();
+        services.AddSingleton<AggregateService>();
         services.AddSingleton<NodeRegistry>();
         services.AddSingleton<AgentSessions>();
         services.AddSingleton<ReportWriter>();

@@ -26,6 +26,7 @@ public static class HypervisorModule
         services.AddNephosOptions<HypervisorOptions>(HypervisorOptions.Section).Configure<NephosOptions>((options, node) =>
             options.StateDirectory = options.StateDirectory.Length > 0 ? options.StateDirectory : StateDirectoryOf(node.StateDirectory));
         services.AddNephosClient<Wire.HypervisorAgents.HypervisorAgentsClient>("compute");
+        services.AddNephosClient<BlockWire.Attachments.AttachmentsClient>("volume");
         services.AddSingleton<MetadataTree>();
         services.AddSingleton<IInstanceMetadataSource>(provider => provider.GetRequiredService<MetadataTree>());
         services.AddSingleton(provider => new InstanceStore(provider.GetRequiredService<HypervisorOptions>().StateDirectory));
@@ -35,7 +36,13 @@ public static class HypervisorModule
             // Nothing is wired or opened for machines that are not there.
             services.AddSingleton(provider => new SimulatedWorld(provider.GetRequiredService<TimeProvider>(), seed: 1, failureRate: 0));
             services.AddSingleton<IHypervisor, SimulatedHypervisor>();
-            services.AddSingleton<IVolumeConnector, SimulatedVolumeConnector>();
+            services.AddSingleton<IVolumeConnector>(provider => new SimulatedVolumeConnector(async (volume, cancellationToken) =>
+                await provider.GetRequiredService<BlockWire.Attachments.AttachmentsClient>().OpenAttachmentAsync(
+                    new BlockWire.OpenAttachmentRequest
+                    {
+                        AttachmentId = volume.AttachmentId.ToString(), Token = volume.Token, Node = provider.GetRequiredService<NephosOptions>().NodeName,
+                    },
+                    await provider.GetRequiredService<ServiceCalls>().AsServiceAsync(cancellationToken))));
             services.AddSingleton<IPortConnector, SimulatedPortConnector>();
             services.AddNodeNetwork();
             services.PostConfigure<NodeNetworkOptions>(options => options.Driver = "simulated");
@@ -44,7 +51,6 @@ public static class HypervisorModule
         {
             services.AddNodeNetwork();
             services.AddVolumeHeads();
-            services.AddNephosClient<BlockWire.Attachments.AttachmentsClient>("volume");
             services.AddSingleton<IHypervisor, QemuHypervisor>();
             services.AddSingleton<IVolumeConnector, BlockVolumeConnector>();
             services.AddSingleton<IPortConnector, NodePortConnector>();

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Builder;
+using Nephos.Compute.Aggregates;
 using Nephos.Compute.Flavors;
 using Nephos.Compute.Instances;
 using Nephos.Compute.Keypairs;
@@ -21,6 +22,7 @@ internal static class ComputeRest
             KeypairEndpoints.Map(rest, root);
             QuotaEndpoints.Map(rest, root);
             NodeEndpoints.Map(rest, root);
+            AggregateEndpoints.Map(rest, root);
             ServerEndpoints.Map(rest, root);
             ServerActionEndpoints.Map(rest, root);
             ServerDeviceEndpoints.Map(rest, root);

@@ -16,7 +16,7 @@ internal static class ExtensionEndpoints
         ("OS-EXT-IPS-MAC", "ExtendedIpsMac"), ("OS-EXT-SRV-ATTR", "ExtendedServerAttributes"), ("OS-EXT-STS", "ExtendedStatus"),
         ("OS-FLV-DISABLED", "FlavorDisabled"), ("OS-FLV-EXT-DATA", "FlavorExtraData"), ("OS-SRV-USG", "ServerUsage"),
         ("flavors", "Flavors"), ("images", "Images"), ("image-size", "ImageSize"), ("ips", "Ips"), ("limits", "Limits"),
-        ("os-admin-actions", "AdminActions"), ("os-attach-interfaces", "AttachInterfaces"), ("os-availability-zone", "AvailabilityZone"),
+        ("os-aggregates", "Aggregates"), ("os-attach-interfaces", "AttachInterfaces"), ("os-availability-zone", "AvailabilityZone"),
         ("os-config-drive", "ConfigDrive"), ("os-console-output", "ConsoleOutput"),
         ("os-extended-volumes", "ExtendedVolumes"), ("os-flavor-access", "FlavorAccess"), ("os-flavor-extra-specs", "FlavorExtraSpecs"),
         ("os-flavor-manage", "FlavorManage"), ("os-flavor-rxtx", "FlavorRxtx"), ("os-hypervisors", "Hypervisors"),

@@ -4,13 +4,20 @@ using Nephos.Hypervisor.Instances;
 namespace Nephos.Hypervisor.Simulation;
 
 /// <summary>Volume heads that are only names.</summary>
-internal sealed class SimulatedVolumeConnector : IVolumeConnector
+/// <param name="register">Tells the block service that an attachment is open, when there is one; fails as opening would.</param>
+internal sealed class SimulatedVolumeConnector(Func<VolumeSpec, CancellationToken, Task>? register = null) : IVolumeConnector
 {
     private readonly ConcurrentDictionary<Guid, ConcurrentDictionary<Guid, VolumeEndpoint>> _open = new();
 
-    public Task<VolumeEndpoint> OpenAsync(Guid instanceId, VolumeSpec volume, CancellationToken cancellationToken) => Task.FromResult(
-        _open.GetOrAdd(instanceId, _ => new()).GetOrAdd(
-            volume.AttachmentId, id => new VolumeEndpoint(volume, $"simulated/{id}", id.ToString())));
+    public async Task<VolumeEndpoint> OpenAsync(Guid instanceId, VolumeSpec volume, CancellationToken cancellationToken)
+    {
+        var open = _open.GetOrAdd(instanceId, _ => new());
+        if (!open.ContainsKey(volume.AttachmentId) && register is not null)
+        {
+            await register(volume, cancellationToken);
+        }
+        return open.GetOrAdd(volume.AttachmentId, id => new VolumeEndpoint(volume, $"simulated/{id}", id.ToString()));
+    }
 
     public Task CloseAsync(Guid instanceId, Guid attachmentId, CancellationToken cancellationToken)
     {
