@@ -95,7 +95,7 @@ public sealed class AgentStreamTests
         await world.SyncAsync();
         Assert.True(nodes.IsUp("node"));
 
-        world.Time.Advance(TimeSpan.FromSeconds(20));
+        world.Time.Advance(TimeSpan.FromSeconds(60));
         await agent.WaitForAsync(() => Task.FromResult(!nodes.IsUp("node")));
 
         await agent.SendAsync(new Wire.AgentMessage { Heartbeat = new Wire.Heartbeat { Sequence = 5 } });
@@ -193,8 +193,13 @@ public sealed class AgentStreamTests
 
         public async Task<Wire.ControlMessage> NextAsync()
         {
-            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-            return await _received.Reader.ReadAsync(deadline.Token);
+            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            var message = _received.Reader.ReadAsync(deadline.Token).AsTask();
+            if (await Task.WhenAny(message, Ended) == Ended)
+            {
+                await Ended;
+            }
+            return await message;
         }
 
         /// <summary>What the worker does when it sees new orders.</summary>
@@ -202,7 +207,7 @@ public sealed class AgentStreamTests
 
         public async Task WaitForAsync(Func<Task<bool>> condition)
         {
-            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
             while (!await condition())
             {
                 deadline.Token.ThrowIfCancellationRequested();
@@ -234,7 +239,9 @@ public sealed class AgentStreamTests
     {
         public WriteOptions? WriteOptions { get; set; }
 
-        public Task WriteAsync(Wire.ControlMessage message) => channel.WriteAsync(message).AsTask();
+        public Task WriteAsync(Wire.ControlMessage message) => WriteAsync(message, None);
+
+        public Task WriteAsync(Wire.ControlMessage message, CancellationToken cancellationToken) => channel.WriteAsync(message, cancellationToken).AsTask();
     }
 
     private sealed class Context(OperationContext operation, CancellationToken cancellationToken) : ServerCallContext
