@@ -13,7 +13,7 @@ internal sealed class FrameCommit
     private readonly int[] _primaries;
     private readonly int _quorum;
     private readonly TaskCompletionSource<BlobStatus> _quorumReached = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource _allDone = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly BlobProgress _progress;
     private readonly Lock _gate = new();
     private IReadOnlyList<int>? _handoffs;
     private int _nextHandoff;
@@ -22,9 +22,10 @@ internal sealed class FrameCommit
     private int _atHome;
     private bool _anyFull;
 
-    private FrameCommit(PayloadStore store, BlobId blob, uint frame, Frame buffer, ReadOnlyMemory<byte> hint)
+    private FrameCommit(PayloadStore store, BlobId blob, uint frame, Frame buffer, ReadOnlyMemory<byte> hint, BlobProgress progress)
     {
-        (_store, _blob, _frame, _buffer, _hint) = (store, blob, frame, buffer, hint);
+        (_store, _blob, _frame, _buffer, _hint, _progress) = (store, blob, frame, buffer, hint, progress);
+        progress.Add();
         var ring = store.Node.Ring;
         _primaries = new int[ring.ReplicaCount];
         ring.Primaries(ring.PartitionOf(blob.PlacementHash), _primaries);
@@ -35,14 +36,12 @@ internal sealed class FrameCommit
     /// <summary>Ok once a quorum of copies is durable; otherwise why it cannot be.</summary>
     public Task<BlobStatus> Quorum => _quorumReached.Task;
 
-    /// <summary>No copy is being written any more and the buffer was given back.</summary>
-    public Task Completion => _allDone.Task;
-
     /// <summary>Sends the frame; takes over the caller's reference to the buffer.</summary>
-    public static FrameCommit Start(PayloadStore store, BlobId blob, uint frame, Frame buffer, ReadOnlyMemory<byte> hint)
+    public static FrameCommit Start(
+        PayloadStore store, BlobId blob, uint frame, Frame buffer, ReadOnlyMemory<byte> hint, BlobProgress progress)
     {
         buffer.HashBlocks();
-        var commit = new FrameCommit(store, blob, frame, buffer, hint);
+        var commit = new FrameCommit(store, blob, frame, buffer, hint, progress);
         foreach (var primary in commit._primaries)
         {
             _ = commit.WriteCopyAsync(primary);
@@ -110,7 +109,7 @@ internal sealed class FrameCommit
             }
 
             _buffer.Release();
-            _allDone.TrySetResult();
+            _progress.Done();
         }
     }
 }

@@ -36,7 +36,7 @@ public sealed record IndexShardStatus(
 /// <param name="BlobsMissing">Referenced blobs with no copy at all. Must be 0.</param>
 /// <param name="BlobsToRemove">Released blobs whose bytes are still to be removed.</param>
 /// <param name="BlobsRepaired">Copies made again since the start.</param>
-/// <param name="LastFullCheck">When all references were last compared with all devices; null before the first time.</param>
+/// <param name="LastFullCheck">When all references were last compared with all devices; null before the first time, and after a device came without its data until it has them.</param>
 public sealed record ObjectEngineStatus(
     ImmutableArray<DeviceStatus> Devices,
     ImmutableArray<IndexShardStatus> Shards,

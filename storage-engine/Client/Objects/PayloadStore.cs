@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 
 namespace Nephos.Client.Objects;
@@ -60,9 +61,20 @@ public sealed class PayloadStore(IBlobNode node, BlobPins pins, PayloadStoreOpti
         }
     }
 
-    /// <summary>Removes what can be removed of a blob that nothing refers to; what cannot be reached now is found as unreferenced later.</summary>
-    internal async ValueTask DeleteAsync(BlobId blob)
+    /// <summary>Copies still being written, by blob.</summary>
+    internal ConcurrentDictionary<BlobId, BlobProgress> Unfinished { get; } = new();
+
+    /// <summary>
+    /// Removes what can be removed of a blob that nothing refers to, once no copy of it is being written any more; what cannot be
+    /// reached now is found as unreferenced later.
+    /// </summary>
+    public async ValueTask DeleteAsync(BlobId blob)
     {
+        if (Unfinished.TryGetValue(blob, out var progress))
+        {
+            await progress.Completion;
+        }
+
         foreach (var device in Node.Ring.Devices)
         {
             await Node.DeleteBlobAsync(device.Id, blob);

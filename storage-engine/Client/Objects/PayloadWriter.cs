@@ -5,7 +5,7 @@ namespace Nephos.Client.Objects;
 internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hint, bool allowInline) : IPayloadWriter
 {
     private readonly Queue<FrameCommit> _inFlight = new();
-    private readonly List<Task> _unfinished = [];
+    private BlobProgress? _progress;
     private readonly ImmutableArray<Extent>.Builder _extents = ImmutableArray.CreateBuilder<Extent>();
     private Frame? _frame;
     private BlobId _blob;
@@ -89,8 +89,6 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
             EndBlob();
         }
 
-        // What is still being written must be there before it can be removed.
-        await Task.WhenAll(_unfinished);
         foreach (var extent in _extents)
         {
             await store.DeleteAsync(extent.Blob);
@@ -108,6 +106,7 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
 
             _blob = BlobId.New(store.Time.GetUtcNow());
             store.Pins.Pin(_blob);
+            _progress = store.Unfinished[_blob] = new BlobProgress(store, _blob);
         }
 
         while (_inFlight.Count >= store.Options.FramesInFlightMax)
@@ -118,10 +117,8 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
         var frame = _frame!;
         _frame = null;
         _blobBytes += frame.Length;
-        var commit = FrameCommit.Start(store, _blob, _nextFrame++, frame, hint);
+        var commit = FrameCommit.Start(store, _blob, _nextFrame++, frame, hint, _progress!);
         _inFlight.Enqueue(commit);
-        _unfinished.RemoveAll(t => t.IsCompleted);
-        _unfinished.Add(commit.Completion);
         if (_blobBytes >= (long)store.Options.ExtentBytes << Math.Min(_extents.Count / 4, 4))
         {
             EndBlob();
@@ -134,6 +131,7 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
         {
             _extents.Add(new Extent(_blob, _blobBytes));
             (_nextFrame, _blobBytes) = (0, 0);
+            _progress!.Done();
         }
     }
 

@@ -52,7 +52,7 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         var node = new LocalBlobNode(devices, ledger);
         var payloads = new PayloadStore(node, pins, options.Payloads, time);
         var names = new ShardedNamespace(map, shards, payloads, pins, time);
-        var upkeep = new Upkeep(devices, shards, node, ledger, pins, options.Upkeep, time, loggers.CreateLogger<Upkeep>());
+        var upkeep = new Upkeep(devices, shards, node, payloads, ledger, pins, options.Upkeep, time, loggers.CreateLogger<Upkeep>());
         upkeep.Start();
         return new ObjectEngine(devices, shards, upkeep, ledger, payloads, names);
     }
@@ -75,7 +75,7 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
             await shard.DisposeAsync();
         }
 
-        _devices.Dispose();
+        await _devices.DisposeAsync();
     }
 
     /// <summary>

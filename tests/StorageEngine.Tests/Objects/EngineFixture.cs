@@ -34,6 +34,7 @@ internal sealed class EngineFixture : IAsyncDisposable
             ReleasedPeriod = TimeSpan.FromMilliseconds(200),
             ReleasedDelay = TimeSpan.FromMilliseconds(100),
             ExpiryPeriod = TimeSpan.FromMilliseconds(200),
+            SuspectPeriod = TimeSpan.FromMilliseconds(300),
             OrphanGrace = TimeSpan.Zero,
         },
     };

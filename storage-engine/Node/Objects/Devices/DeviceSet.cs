@@ -7,7 +7,7 @@ using Nephos.Placement;
 namespace Nephos.Node.Objects.Devices;
 
 /// <summary>All devices of this process by their number in the ring, and what is done with those that fail.</summary>
-internal sealed partial class DeviceSet(IReadOnlyList<DeviceSlot> slots, Ring ring, TimeProvider time, TimeSpan replaceAfter, ILogger logger) : IDisposable
+internal sealed partial class DeviceSet(IReadOnlyList<DeviceSlot> slots, Ring ring, TimeProvider time, TimeSpan replaceAfter, ILogger logger) : IAsyncDisposable
 {
     private readonly Dictionary<int, DeviceSlot> _slots = slots.ToDictionary(s => s.Number);
     private readonly ConcurrentDictionary<int, DateTimeOffset> _away = new();
@@ -114,13 +114,7 @@ internal sealed partial class DeviceSet(IReadOnlyList<DeviceSlot> slots, Ring ri
         }
     }
 
-    public void Dispose()
-    {
-        foreach (var slot in slots)
-        {
-            slot.Close();
-        }
-    }
+    public async ValueTask DisposeAsync() => await Task.WhenAll(slots.Select(s => s.Close()));
 
     private int PartitionOf(int shard) => Ring.PartitionOf((ulong)shard * 0x9E3779B97F4A7C15);
 

@@ -73,25 +73,28 @@ internal sealed class DeviceSlot(int number, string zone, string path, ObjectDev
 
             canBeReplacedInPlace = _holder.Device.CanBeReplacedInPlace();
             Reason = fault;
-            Close();
+            _ = Close();
             return true;
         }
     }
 
-    public void Close()
+    /// <summary>Refuses new users; completes when the last one has left and the device is closed.</summary>
+    public Task Close()
     {
         lock (_gate)
         {
             var holder = _holder;
             _holder = null;
-            holder?.CloseWhenUnused();
+            return holder?.CloseWhenUnused() ?? Task.CompletedTask;
         }
     }
 
     internal sealed class Holder(ObjectDevice device)
     {
         private const int Closing = 1 << 30;
+        private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private int _users;
+        private int _isClosed;
 
         public ObjectDevice Device { get; } = device;
 
@@ -110,16 +113,28 @@ internal sealed class DeviceSlot(int number, string zone, string path, ObjectDev
         {
             if (Interlocked.Decrement(ref _users) == Closing)
             {
-                Device.Dispose();
+                Close();
             }
         }
 
         /// <summary>Refuses new users; the last one to leave closes the device.</summary>
-        public void CloseWhenUnused()
+        public Task CloseWhenUnused()
         {
             if (Interlocked.Add(ref _users, Closing) == Closing)
             {
+                Close();
+            }
+
+            return _closed.Task;
+        }
+
+        private void Close()
+        {
+            // A late visitor that is turned away comes through here as well.
+            if (Interlocked.Exchange(ref _isClosed, 1) == 0)
+            {
                 Device.Dispose();
+                _closed.TrySetResult();
             }
         }
     }

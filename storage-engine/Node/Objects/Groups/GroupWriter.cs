@@ -45,17 +45,8 @@ internal sealed class GroupWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>Members whose log is complete.</summary>
-    public int InSync
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return Configuration.Members.Count(m => _core.MatchedBy(m) >= _core.Committed && _core.Committed > 0 && _core.IsReachable(m));
-            }
-        }
-    }
+    /// <summary>Members that are there and whose log is complete.</summary>
+    public int InSync => Configuration.Members.Count(m => IsComplete(m) && _find(m) is { IsUsable: true });
 
     /// <summary>Seals, reconciles; completes when it serves or is deposed.</summary>
     public async Task<bool> StartAsync(CancellationToken cancellationToken)

@@ -98,7 +98,15 @@ internal sealed partial class IndexShard
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             limit.CancelAfter(TakeOverTimeout);
-            if (!await writer.StartAsync(limit.Token))
+            var starting = writer.StartAsync(limit.Token);
+            while (!starting.IsCompleted)
+            {
+                // Devices may come while it waits for a majority.
+                await Task.WhenAny(starting, Task.Delay(UpkeepPeriod, _time, cancellationToken));
+                OpenMembers(next);
+            }
+
+            if (!await starting)
             {
                 _reason = "deposed while taking over";
                 await writer.DisposeAsync();

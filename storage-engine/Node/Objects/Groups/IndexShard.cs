@@ -92,7 +92,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
             ChooseHome();
         }
 
-        throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has no replica to read from.");
+        throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has no replica to read from: {Explain()}.");
     }
 
     public IndexShardStatus GetStatus()
@@ -228,7 +228,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
             {
                 LogHomeLost(Number, failure.Message);
                 ChooseHome();
-                home = _home ?? throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has no replica to read from.");
+                home = _home ?? throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has no replica to read from: {Explain()}.");
             }
         }
     }
@@ -288,6 +288,9 @@ internal sealed partial class IndexShard : IAsyncDisposable
 
         _home = null;
     }
+
+    private string Explain() =>
+        _reason.Length > 0 ? _reason : $"{_replicas.Values.Count(r => r.IsUsable)} of {_configuration?.Members.Length} replicas are here, {_writer?.InSync} in sync";
 
     private bool TryTake([NotNullWhen(true)] out ShardOperation? operation)
     {

@@ -30,6 +30,9 @@ internal sealed class FullCheck(
 
     public long Orphans { get; private set; }
 
+    /// <summary>The last pass found blobs that seem to be referred to by nothing; the next one decides.</summary>
+    public bool HasSuspects => _suspects.Count > 0;
+
     /// <summary>Runs one pass; <paramref name="pause"/> is awaited after each bounded step.</summary>
     public async Task RunAsync(Func<TimeSpan, CancellationToken, Task> pause, CancellationToken cancellationToken)
     {

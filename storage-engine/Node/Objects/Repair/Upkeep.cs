@@ -18,7 +18,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
     private const long ScrubStepBytes = 8 << 20;
     private readonly DeviceSet _devices;
     private readonly IReadOnlyList<IndexShard> _shards;
-    private readonly LocalBlobNode _node;
+    private readonly PayloadStore _payloads;
     private readonly RiskLedger _ledger;
     private readonly BlobPins _pins;
     private readonly UpkeepOptions _options;
@@ -33,10 +33,10 @@ internal sealed partial class Upkeep : IAsyncDisposable
     private volatile bool _isUrgent;
 
     public Upkeep(
-        DeviceSet devices, IReadOnlyList<IndexShard> shards, LocalBlobNode node, RiskLedger ledger, BlobPins pins,
+        DeviceSet devices, IReadOnlyList<IndexShard> shards, LocalBlobNode node, PayloadStore payloads, RiskLedger ledger, BlobPins pins,
         UpkeepOptions options, TimeProvider time, ILogger logger)
     {
-        (_devices, _shards, _node, _ledger, _pins) = (devices, shards, node, ledger, pins);
+        (_devices, _shards, _payloads, _ledger, _pins) = (devices, shards, payloads, ledger, pins);
         (_options, _time, _logger) = (options, time, logger);
         _ledgerRepair = new BlobRepair(node, devices);
         _checkRepair = new BlobRepair(node, devices);
@@ -73,6 +73,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
     public void WantCheck()
     {
         _isUrgent = true;
+        LastFullCheck = null;
         if (_checkWanted.CurrentCount == 0)
         {
             _checkWanted.Release();
@@ -108,13 +109,18 @@ internal sealed partial class Upkeep : IAsyncDisposable
         {
             while (true)
             {
-                await _checkWanted.WaitAsync(_options.FullCheckPeriod, _stop.Token);
+                await _checkWanted.WaitAsync(Check.HasSuspects ? _options.SuspectPeriod : _options.FullCheckPeriod, _stop.Token);
                 try
                 {
-                    await Check.RunAsync(PauseAsync, _stop.Token);
-                    LastFullCheck = _time.GetUtcNow();
-                    _isUrgent = false;
                     _ledger.HasOverflowed = false;
+                    await Check.RunAsync(PauseAsync, _stop.Token);
+                    if (_checkWanted.CurrentCount == 0)
+                    {
+                        // Nothing was lost since this pass began.
+                        LastFullCheck = _time.GetUtcNow();
+                        _isUrgent = false;
+                    }
+
                     LogChecked(Check.AtRisk, Check.Missing, Check.Orphans, Repaired);
                 }
                 catch (Exception failure) when (failure is ObjectEngineException or IOException or RocksDbSharp.RocksDbException or InvalidDataException)
@@ -201,11 +207,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
                     new ParallelOptions { MaxDegreeOfParallelism = 32, CancellationToken = cancellationToken },
                     async (extent, _) =>
                     {
-                        foreach (var slot in _devices.All)
-                        {
-                            await _node.DeleteBlobAsync(slot.Number, extent.Blob);
-                        }
-
+                        await _payloads.DeleteAsync(extent.Blob);
                         _ledger.Clear(extent.Blob);
                     });
                 if (due.Count > 0)
@@ -324,6 +326,9 @@ public sealed record UpkeepOptions
     public TimeSpan LedgerPeriod { get; init; } = TimeSpan.FromSeconds(2);
 
     public TimeSpan FullCheckPeriod { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Time until the next full check when the last one found blobs that nothing seems to refer to.</summary>
+    public TimeSpan SuspectPeriod { get; init; } = TimeSpan.FromMinutes(1);
 
     public TimeSpan ReleasedPeriod { get; init; } = TimeSpan.FromSeconds(5);
 
