@@ -23,7 +23,7 @@ internal sealed partial class AgentService(
     private const int MissedHeartbeatsMax = 4;
     private static readonly TimeSpan ReconnectMin = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan ReconnectMax = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan HaltPollPeriod = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan HaltPollPeriod = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan SweepPeriod = TimeSpan.FromSeconds(10);
 
     private volatile string _stream = "not connected yet";

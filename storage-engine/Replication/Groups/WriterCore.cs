@@ -204,6 +204,10 @@ public sealed class WriterCore
         }
     }
 
+    /// <summary>It serves, and every replica is known to have the whole log: ticks may come seldom.</summary>
+    public bool IsSettled =>
+        State == WriterState.Serving && Committed == Last && _peers.Values.All(peer => peer is { IsReachable: true, IsInstalling: false } && peer.Match == Last);
+
     /// <summary>Asks again whoever did not answer, and tells everyone what is decided. Call it about twenty times a second.</summary>
     public void Tick(List<WriterEffect> effects)
     {

@@ -6,19 +6,28 @@ namespace Nephos.Node.Objects.Groups;
 internal sealed class GroupWriter : IAsyncDisposable
 {
     private static readonly TimeSpan TickPeriod = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Between ticks while nobody writes, so that an idle group costs next to nothing.</summary>
+    private static readonly TimeSpan SettledTickPeriod = TimeSpan.FromSeconds(1);
+
+    /// <summary>Quick ticks after the last write: enough to tell every replica what was decided.</summary>
+    private const int QuickTicksAfterWrite = 8;
+
     private readonly Func<ReplicaId, IndexReplica?> _find;
-    private readonly TimeProvider _time;
     private readonly WriterCore _core;
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SortedDictionary<ulong, TaskCompletionSource<bool>> _waiting = [];
+    private readonly PeriodicTimer _timer;
+    private int _settledTicks;
     private Task _ticking = Task.CompletedTask;
 
     public GroupWriter(GroupConfiguration configuration, Func<ReplicaId, IndexReplica?> find, TimeProvider time)
     {
-        (Configuration, _find, _time) = (configuration, find, time);
+        (Configuration, _find) = (configuration, find);
         _core = new WriterCore(configuration.Epoch, configuration.Members, []);
+        _timer = new PeriodicTimer(TickPeriod, time);
     }
 
     public GroupConfiguration Configuration { get; }
@@ -72,6 +81,7 @@ internal sealed class GroupWriter : IAsyncDisposable
 
             sequence = _core.Propose(body, effects);
             _waiting.Add(sequence, decided);
+            TickQuickly();
         }
 
         Carry(effects);
@@ -103,22 +113,44 @@ internal sealed class GroupWriter : IAsyncDisposable
         await _stop.CancelAsync();
         await _ticking;
         Depose();
+        _timer.Dispose();
         _stop.Dispose();
     }
 
     private async Task TickAsync()
     {
-        using var timer = new PeriodicTimer(TickPeriod, _time);
         try
         {
-            while (await timer.WaitForNextTickAsync(_stop.Token))
+            while (await _timer.WaitForNextTickAsync(_stop.Token))
             {
                 Change(_core.Tick);
+                lock (_gate)
+                {
+                    if (!_core.IsSettled)
+                    {
+                        TickQuickly();
+                    }
+                    else if (++_settledTicks == QuickTicksAfterWrite)
+                    {
+                        _timer.Period = SettledTickPeriod;
+                    }
+                }
             }
         }
         catch (OperationCanceledException)
         {
         }
+    }
+
+    // The caller holds the gate.
+    private void TickQuickly()
+    {
+        if (_settledTicks >= QuickTicksAfterWrite)
+        {
+            _timer.Period = TickPeriod;
+        }
+
+        _settledTicks = 0;
     }
 
     private void Change(Action<List<WriterEffect>> change)

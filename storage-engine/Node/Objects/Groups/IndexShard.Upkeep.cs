@@ -19,6 +19,7 @@ internal sealed partial class IndexShard
             while (await timer.WaitForNextTickAsync(_stop.Token))
             {
                 await UpkeepStepAsync(_stop.Token);
+                timer.Period = _writer is { State: WriterState.Serving } ? UpkeepPeriod : TakeOverPeriod;
             }
         }
         catch (OperationCanceledException)

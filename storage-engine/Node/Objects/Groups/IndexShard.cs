@@ -19,7 +19,8 @@ internal sealed partial class IndexShard : IAsyncDisposable
     private const int BatchBytesMax = 2 << 20;
     private const int QueueLengthMax = 8192;
     private static readonly TimeSpan TakeOverTimeout = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan UpkeepPeriod = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan UpkeepPeriod = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan TakeOverPeriod = TimeSpan.FromMilliseconds(250);
     private readonly DeviceSet _devices;
     private readonly IConfigurationMaster _master;
     private readonly string _writerName;
