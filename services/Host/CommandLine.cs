@@ -12,8 +12,8 @@ internal static class CommandLine
         var root = new RootCommand("Nephos: a whole cloud in one program.");
         foreach (var command in new[]
         {
-            ServeCommand.Create(), WaitCommand.Create(), SeedCommand.Create(), EnvCommand.CreateEnv(), EnvCommand.CreateEndpoints(),
-            EnvCommand.CreateRoles(), StatusCommand.Create(), DoctorCommand.CreateDoctor(), DoctorCommand.CreateCleanup(),
+            ServeCommand.Create(), SeedCommand.Create(), EnvCommand.CreateEnv(), EnvCommand.CreateRoles(), StatusCommand.Create(),
+            DoctorCommand.CreateDoctor(), DoctorCommand.CreateCleanup(),
         })
         {
             root.Subcommands.Add(command);

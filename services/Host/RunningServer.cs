@@ -15,16 +15,27 @@ internal sealed record RunningServer(int Pid, string Address, string PublicHost,
 
     public static string FileOf(string stateDirectory) => Path.Combine(stateDirectory, "run", "server.json");
 
+    /// <summary>Says that the process is ready: its id, then for people where everything is.</summary>
+    public static void WriteReady(NephosOptions options)
+    {
+        var server = Of(options);
+        Replace(ReadyFileOf(options.StateDirectory), $"""
+            {server.Pid}
+            Ready.
+              REST   {server.RestUrl}/identity/v3
+              S3     {server.S3Url}
+              gRPC   {server.PublicHost}:{server.GrpcPort}
+              eval "$(./nephos env)" gives the openstack command its credentials
+
+            """);
+    }
+
     public static void Write(NephosOptions options)
     {
         var file = FileOf(options.StateDirectory);
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-        var server = new RunningServer(
-            Environment.ProcessId, options.ListenAddress is "0.0.0.0" or "*" ? "127.0.0.1" : options.ListenAddress, options.PublicHost,
-            options.RestPort, options.GrpcPort, options.S3Port, options.Region, options.NodeName);
-        var temporary = file + ".tmp";
-        File.WriteAllText(temporary, JsonSerializer.Serialize(server, RunningServerJson.Default.RunningServer));
-        File.Move(temporary, file, overwrite: true);
+        File.Delete(ReadyFileOf(options.StateDirectory));
+        Replace(file, JsonSerializer.Serialize(Of(options), RunningServerJson.Default.RunningServer));
     }
 
     /// <returns>Null when no server has run in this state directory, or the file is being replaced.</returns>
@@ -43,6 +54,19 @@ internal sealed record RunningServer(int Pid, string Address, string PublicHost,
     /// <exception cref="CommandException">There is none.</exception>
     public static RunningServer Require(string stateDirectory) =>
         Read(stateDirectory) ?? throw new CommandException($"No server runs with the state directory {stateDirectory}; start one with ./nephos up");
+
+    private static string ReadyFileOf(string stateDirectory) => Path.Combine(stateDirectory, "run", "ready");
+
+    private static RunningServer Of(NephosOptions options) => new(
+        Environment.ProcessId, options.ListenAddress is "0.0.0.0" or "*" ? "127.0.0.1" : options.ListenAddress, options.PublicHost,
+        options.RestPort, options.GrpcPort, options.S3Port, options.Region, options.NodeName);
+
+    private static void Replace(string file, string text)
+    {
+        var temporary = file + ".tmp";
+        File.WriteAllText(temporary, text);
+        File.Move(temporary, file, overwrite: true);
+    }
 }
 
 [JsonSerializable(typeof(RunningServer))]

@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace Nephos.Host.Commands;
 
-/// <summary><c>nephos env</c>: export lines for the clients people have. <c>nephos endpoints</c>: where everything is.</summary>
+/// <summary><c>nephos env</c>: export lines for the clients people have. <c>nephos roles</c>: what a process can be.</summary>
 internal static class EnvCommand
 {
     public static Command CreateEnv()
@@ -39,24 +39,6 @@ internal static class EnvCommand
             {
                 Console.WriteLine($"export {variable}='{value.Replace("'", "'\\''", StringComparison.Ordinal)}'");
             }
-        });
-        return command;
-    }
-
-    public static Command CreateEndpoints()
-    {
-        var state = ServeCommand.StateOption();
-        var command = new Command("endpoints", "Print where everything is") { state };
-        command.SetAction(parse =>
-        {
-            var server = RunningServer.Require(parse.GetValue(state)!);
-            Console.WriteLine($"""
-                Ready.
-                  REST   {server.RestUrl}/identity/v3
-                  S3     {server.S3Url}
-                  gRPC   {server.PublicHost}:{server.GrpcPort}
-                  eval "$(./nephos env)" gives the openstack command its credentials
-                """);
         });
         return command;
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.ComponentModel.DataAnnotations;
 using Nephos.Hosting;
+using Nephos.Hosting.Readiness;
 
 namespace Nephos.Host.Commands;
 
@@ -60,6 +61,7 @@ internal static class ServeCommand
             await using var app = NephosApplication.Build(Roles.All, settings);
             var options = app.Services.GetRequiredService<NephosOptions>();
             app.Lifetime.ApplicationStarted.Register(() => RunningServer.Write(options));
+            _ = WriteWhenReadyAsync(app.Services.GetRequiredService<ReadinessGate>(), options);
             await app.RunAsync(cancellationToken);
             return 0;
         }
@@ -68,5 +70,17 @@ internal static class ServeCommand
             await Console.Error.WriteLineAsync($"nephos serve: the configuration is wrong:{Environment.NewLine}{exception.Message}");
             return 2;
         }
+        catch (Exception exception) when (exception is IOException or InvalidDataException)
+        {
+            // A port or a store that another process holds, a full disk, a format of a newer program.
+            await Console.Error.WriteLineAsync($"nephos serve: cannot start: {exception.Message}");
+            return 1;
+        }
+    }
+
+    private static async Task WriteWhenReadyAsync(ReadinessGate gate, NephosOptions options)
+    {
+        await gate.Ready;
+        RunningServer.WriteReady(options);
     }
 }
