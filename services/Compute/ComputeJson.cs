@@ -2,8 +2,10 @@ using System.Text.Json.Serialization;
 using Nephos.Compute.Actions;
 using Nephos.Compute.Aggregates;
 using Nephos.Compute.Flavors;
+using Nephos.Compute.Groups;
 using Nephos.Compute.Instances;
 using Nephos.Compute.Keypairs;
+using Nephos.Compute.Migrations;
 using Nephos.Compute.Nodes;
 using Nephos.Compute.Quotas;
 
@@ -16,6 +18,7 @@ namespace Nephos.Compute;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(Aggregate))]
 [JsonSerializable(typeof(Flavor))]
+[JsonSerializable(typeof(ServerGroup))]
 [JsonSerializable(typeof(FlavorSeedMark))]
 [JsonSerializable(typeof(Keypair))]
 [JsonSerializable(typeof(KeypairCounter))]
@@ -28,4 +31,6 @@ namespace Nephos.Compute;
 [JsonSerializable(typeof(InstanceParts))]
 [JsonSerializable(typeof(Observation))]
 [JsonSerializable(typeof(InstanceAction))]
+[JsonSerializable(typeof(Migration))]
+[JsonSerializable(typeof(MigrationCounter))]
 internal sealed partial class ComputeJson : JsonSerializerContext;

@@ -3,8 +3,10 @@ using Microsoft.Extensions.DependencyInjection;
 using Nephos.Compute.Actions;
 using Nephos.Compute.Aggregates;
 using Nephos.Compute.Flavors;
+using Nephos.Compute.Groups;
 using Nephos.Compute.Instances;
 using Nephos.Compute.Keypairs;
+using Nephos.Compute.Migrations;
 using Nephos.Compute.Nodes;
 using Nephos.Compute.Placement;
 using Nephos.Compute.Quotas;
@@ -50,6 +52,7 @@ public static class ComputeModule
         app.MapGrpcService<KeypairsGrpcService>();
         app.MapGrpcService<HypervisorsGrpcService>();
         app.MapGrpcService<AggregatesGrpcService>();
+        app.MapGrpcService<ServerGroupsGrpcService>();
         app.MapGrpcService<QuotasGrpcService>();
         ComputeRest.Map(app);
     }
@@ -69,12 +72,14 @@ public static class ComputeModule
         services.AddSingleton<KeypairService>();
         services.AddSingleton<QuotaService>();
         services.AddSingleton<AggregateService>();
+        services.AddSingleton<ServerGroupService>();
         services.AddSingleton<NodeRegistry>();
         services.AddSingleton<AgentSessions>();
         services.AddSingleton<ReportWriter>();
         services.AddSingleton<HypervisorAgentsGrpcService>();
         services.AddSingleton<Placer>();
         services.AddSingleton<ActionLog>();
+        services.AddSingleton<MigrationLog>();
         services.AddSingleton<WishResolver>();
         services.AddSingleton<ActionReader>();
         services.AddSingleton<InstanceViews>();

@@ -64,6 +64,13 @@ public sealed class ComputeOptions
     [Range(-1, 100)]
     public long QuotaInjectedFiles { get; set; } = 5;
 
+    [Range(-1, 10_000)]
+    public long QuotaServerGroups { get; set; } = 10;
+
+    /// <summary>Instances of one group.</summary>
+    [Range(-1, 10_000)]
+    public long QuotaServerGroupMembers { get; set; } = 10;
+
     [Range(-1, 1024 * 1024)]
     public long QuotaInjectedFileBytes { get; set; } = 10 * 1024;
 }

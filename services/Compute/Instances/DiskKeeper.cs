@@ -12,7 +12,7 @@ internal sealed class DiskKeeper(IVolumeApi volumes)
     /// <summary>Makes and attaches every disk that is wanted, as far as the volumes are ready.</summary>
     public async Task EnsureAsync(PassState pass, Node node, CancellationToken cancellationToken)
     {
-        foreach (var disk in pass.Instance.Disks)
+        foreach (var disk in pass.Instance.AllDisks)
         {
             try
             {
@@ -148,7 +148,7 @@ internal sealed class DiskKeeper(IVolumeApi volumes)
     }
 
     private static bool IsWanted(Instance instance, PartDisk part) =>
-        instance.Disks.Any(disk => disk.Id == part.DiskId && (!disk.IsRoot || part.RootNonce == instance.RootNonce));
+        instance.AllDisks.Any(disk => disk.Id == part.DiskId && (!disk.IsRoot || part.RootNonce == instance.RootNonce));
 }
 
 /// <summary>One disk cannot be had; the cause says why.</summary>

@@ -95,6 +95,15 @@ internal sealed record Instance
 
     public Resize? Resize { get; init; }
 
+    /// <summary>The disk that the instance boots from instead of its own; null: it is not rescued.</summary>
+    public Disk? RescueDisk { get; init; }
+
+    /// <summary><see cref="PowerGeneration"/> of the end of the last rescue.</summary>
+    public long UnrescuePowerGeneration { get; init; }
+
+    /// <summary>The group it was created in; null: none.</summary>
+    public string? GroupId { get; init; }
+
     public IReadOnlyList<string> PlacementNotes { get; init; } = [];
 
     /// <summary>A permanent error; only deleting, rebuilding or a hard reboot leave it.</summary>
@@ -128,7 +137,14 @@ internal sealed record Instance
     public static readonly TableSchema<Instance> Table =
         new TableSchema<Instance>("compute/instances", instance => instance.Id, ComputeJson.Default.Instance)
             .Unique("idempotency", instance => instance.DeletedAt is null ? instance.IdempotencyKey : null)
-            .Index("reservation", instance => instance.DeletedAt is null ? instance.ReservationId : null);
+            .Index("reservation", instance => instance.DeletedAt is null ? instance.ReservationId : null)
+            .Index(GroupIndex, instance => instance.DeletedAt is null ? instance.GroupId : null);
+
+    public const string GroupIndex = "group";
+
+    /// <summary>The disks, and the one of a rescue.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public IEnumerable<Disk> AllDisks => RescueDisk is null ? Disks : [.. Disks, RescueDisk];
 
     /// <summary>This record with something else wanted.</summary>
     public Instance Changed(DateTimeOffset now) => this with { Generation = Generation + 1, UpdatedAt = now };
@@ -184,6 +200,8 @@ internal enum ResizeStep { Resizing, Reverting }
 /// <summary>A resize that waits to be confirmed, or that is taken back.</summary>
 /// <param name="OldFlavor">While resizing what it was before; while reverting what it will not become.</param>
 /// <param name="OldClaim">Of the old flavor; held until the resize is confirmed, or taken back altogether.</param>
-internal sealed record Resize(ResizeStep Step, Flavor OldFlavor, Claim? OldClaim, DesiredState OldDesired, DateTimeOffset StartedAt);
+/// <param name="Migration">Number of the move it is; 0: of before moves were numbered.</param>
+internal sealed record Resize(
+    ResizeStep Step, Flavor OldFlavor, Claim? OldClaim, DesiredState OldDesired, DateTimeOffset StartedAt, long Migration = 0);
 
 internal sealed record Fault(int Code, string Message, string Details, DateTimeOffset At);

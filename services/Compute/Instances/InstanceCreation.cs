@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using Nephos.Compute.Actions;
 using Nephos.Compute.Flavors;
+using Nephos.Compute.Groups;
 using Nephos.Compute.Keypairs;
 using Nephos.Compute.Nodes;
 using Nephos.Compute.Placement;
@@ -23,6 +24,7 @@ internal sealed class InstanceCreation(
     KeypairService keypairs,
     QuotaService quotas,
     WishResolver resolver,
+    ServerGroupService groups,
     NodeRegistry nodes,
     Placer placer,
     ActionLog actions,
@@ -61,7 +63,7 @@ internal sealed class InstanceCreation(
             throw ComputeFaults.Refers("networks", "Invalid fixed IP request for several instances: an address can be used once.");
         }
         var (zone, host) = Place(operation, wish.AvailabilityZone);
-        draft = draft with { AvailabilityZone = zone };
+        draft = draft with { AvailabilityZone = zone, GroupId = wish.Hints?.GroupId };
         await nodes.CatchUpAsync(cancellationToken);
 
         await _turns.WaitAsync(cancellationToken);
@@ -71,7 +73,7 @@ internal sealed class InstanceCreation(
             var request = new PlacementRequest(draft.Flavor.Vcpus, draft.Flavor.MemoryMib, ClaimedGib(draft.Flavor), zone, host, draft.Flavor.ExtraSpecs);
             var answer = placer.Choose(nodes.Candidates(), request, _random);
             instances = await store.TransactAsync(
-                transaction => CommitAsync(transaction, operation, draft, answer, (minCount, maxCount), cancellationToken), cancellationToken);
+                transaction => CommitAsync(transaction, operation, draft, wish.Hints, answer, (minCount, maxCount), cancellationToken), cancellationToken);
         }
         catch (UniqueViolationException) when (key is not null)
         {
@@ -85,35 +87,46 @@ internal sealed class InstanceCreation(
             instance, null, null, InstanceView.Of(instance, null, null, nodes.IsUp(instance.Claim?.NodeId), time.GetUtcNow()), null, NodeUp: true))];
     }
 
-    /// <summary>Claims a place for another flavor, inside a commit.</summary>
+    /// <summary>Claims a place for an instance that exists, inside the commit that moves it.</summary>
+    /// <param name="host">The only node that will do; null: any.</param>
+    /// <param name="preferNode">Taken when it can be; null: none.</param>
+    /// <param name="avoidNode">Not taken; null: none.</param>
     /// <returns>Null when there is none.</returns>
     public async Task<(Claim? Claim, IReadOnlyList<string> Notes)> ClaimAsync(
-        StateTransaction transaction, Flavor flavor, string? zone, string? host, string? preferNode, CancellationToken cancellationToken)
+        StateTransaction transaction, Instance instance, Flavor flavor, string? host, string? preferNode, string? avoidNode, CancellationToken cancellationToken)
     {
+        var zone = instance.AvailabilityZone;
         PlacementAnswer answer;
         lock (_random)
         {
             answer = placer.Choose(
                 nodes.Candidates(), new PlacementRequest(flavor.Vcpus, flavor.MemoryMib, ClaimedGib(flavor), zone, host, flavor.ExtraSpecs), _random);
         }
-        var preferred = answer.Nodes.OrderByDescending(candidate => candidate.Node.Id == preferNode).ToList();
-        return (await ClaimAsync(transaction, preferred, flavor, 0, cancellationToken), answer.Notes);
+        var rule = await PlaceRule.ReadAsync(transaction, instance.GroupId, instance.Id, hints: null, avoidNode, cancellationToken);
+        var preferred = rule.Order([.. answer.Nodes.OrderByDescending(candidate => candidate.Node.Id == preferNode)]);
+        var notes = preferred.Count == answer.Nodes.Count ? answer.Notes : [.. answer.Notes, $"{rule}: {preferred.Count} of {answer.Nodes.Count} left"];
+        return (await ClaimAsync(transaction, preferred, flavor, 0, cancellationToken), notes);
     }
 
     public void Dispose() => _turns.Dispose();
 
     private async Task<IReadOnlyList<Instance>> CommitAsync(
-        StateTransaction transaction, OperationContext operation, Instance draft, PlacementAnswer answer, (int Min, int Max) counts,
+        StateTransaction transaction, OperationContext operation, Instance draft, PlaceHints? hints, PlacementAnswer answer, (int Min, int Max) counts,
         CancellationToken cancellationToken)
     {
+        await CheckMembersAsync(transaction, draft, counts.Min, cancellationToken);
         var count = await quotas.TakeInstancesAsync(
             transaction, draft.ProjectId, draft.Flavor.Vcpus, draft.Flavor.MemoryMib, counts.Min, counts.Max, cancellationToken);
         var now = time.GetUtcNow();
         var instances = new List<Instance>(count);
         for (var index = 0; index < count; index++)
         {
-            var claim = await ClaimAsync(transaction, answer.Nodes, draft.Flavor, index, cancellationToken);
             var id = index == 0 ? draft.Id : Ids.NewUuid();
+            var rule = await PlaceRule.ReadAsync(transaction, draft.GroupId, id, hints, avoid: null, cancellationToken);
+            var allowed = rule.Order(answer.Nodes);
+            var notes = allowed.Count == answer.Nodes.Count ? answer.Notes : [.. answer.Notes, $"{rule}: {allowed.Count} of {answer.Nodes.Count} left"];
+            // A group says which node is best; without one, instances of a request begin with different nodes.
+            var claim = await ClaimAsync(transaction, allowed, draft.Flavor, draft.GroupId is null ? index : 0, cancellationToken);
             var name = counts.Max == 1 ? draft.Name : $"{draft.Name}-{index + 1}";
             var instance = draft with
             {
@@ -126,8 +139,8 @@ internal sealed class InstanceCreation(
                 Disks = [.. draft.Disks.Select(disk => disk with { Id = Ids.NewUuid() })],
                 Claim = claim,
                 Epoch = claim is null ? 0 : 1,
-                PlacementNotes = claim is null ? [.. answer.Notes, "no candidate had room any more when it was claimed"] : answer.Notes,
-                Fault = claim is null ? NoValidHost(answer, now) : null,
+                PlacementNotes = claim is null && allowed.Count > 0 ? [.. notes, "no candidate had room any more when it was claimed"] : notes,
+                Fault = claim is null ? NoValidHost(notes, now) : null,
                 CreatedAt = now,
                 UpdatedAt = now,
                 Deadline = now + options.BuildDeadline,
@@ -145,6 +158,21 @@ internal sealed class InstanceCreation(
             instances.Add(instance);
         }
         return instances;
+    }
+
+    /// <summary>A group has room for at least so many more.</summary>
+    private async Task CheckMembersAsync(StateTransaction transaction, Instance draft, int count, CancellationToken cancellationToken)
+    {
+        if (draft.GroupId is not { } groupId)
+        {
+            return;
+        }
+        var limit = await quotas.LimitAsync(draft.ProjectId, QuotaResource.ServerGroupMembers, cancellationToken);
+        var have = (await transaction.ListByAsync(Instance.Table, Instance.GroupIndex, groupId, cancellationToken)).Count;
+        if (limit >= 0 && have + count > limit)
+        {
+            throw ComputeFaults.OverQuota(QuotaResource.ServerGroupMembers, count, have, limit);
+        }
     }
 
     private async Task<Claim?> ClaimAsync(
@@ -175,9 +203,10 @@ internal sealed class InstanceCreation(
         var files = await FilesAsync(projectId, wish.Files, cancellationToken);
         var disks = resolver.DisksAsync(operation, wish, flavor, cancellationToken);
         var nics = resolver.NicsAsync(operation, wish, cancellationToken);
-        var groups = resolver.GroupsAsync(operation, wish.SecurityGroups, cancellationToken);
+        var securityGroups = resolver.GroupsAsync(operation, wish.SecurityGroups, cancellationToken);
         var key = KeyAsync(operation, wish.KeyName, cancellationToken);
-        await Task.WhenAll(disks, nics, groups, key);
+        var hints = wish.Hints is { } given ? groups.CheckAsync(operation, given, cancellationToken) : Task.CompletedTask;
+        await Task.WhenAll(disks, nics, securityGroups, key, hints);
         var now = time.GetUtcNow();
         return new Instance
         {
@@ -193,7 +222,7 @@ internal sealed class InstanceCreation(
             Key = await key,
             Metadata = metadata,
             Tags = InstanceRules.Tags(wish.Tags),
-            SecurityGroups = await groups,
+            SecurityGroups = await securityGroups,
             Nics = await nics,
             Disks = (await disks).Disks,
             UserData = userData,
@@ -301,8 +330,8 @@ internal sealed class InstanceCreation(
         return max <= CountMax ? (min, max) : throw Faults.Invalid("max_count", $"at most {CountMax} instances in one request");
     }
 
-    private static Fault NoValidHost(PlacementAnswer answer, DateTimeOffset now) =>
-        new(500, "No valid host was found. There are not enough hosts available.", string.Join("; ", answer.Notes), now);
+    private static Fault NoValidHost(IReadOnlyList<string> notes, DateTimeOffset now) =>
+        new(500, "No valid host was found. There are not enough hosts available.", string.Join("; ", notes), now);
 
     private static long ClaimedGib(Flavor flavor) => flavor.RootGib + flavor.EphemeralGib + ((flavor.SwapMib + 1023) / 1024);
 

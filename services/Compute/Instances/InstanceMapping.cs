@@ -57,6 +57,7 @@ internal static class InstanceMapping
             DeletedAt = instance.DeletedAt?.ToTimestamp(),
             ReservationId = instance.ReservationId,
             LaunchIndex = instance.LaunchIndex,
+            GroupId = instance.GroupId ?? "",
             Generation = instance.Generation,
             Epoch = instance.Epoch,
             AutoDiskConfig = instance.AutoDiskConfig,

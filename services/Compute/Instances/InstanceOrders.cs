@@ -87,7 +87,7 @@ internal static class InstanceOrders
             }
             order++;
         }
-        foreach (var disk in instance.Disks)
+        foreach (var disk in instance.AllDisks)
         {
             if (parts.DiskOf(disk, instance.RootNonce) is { AttachmentId: { } attachmentId } part)
             {
@@ -96,7 +96,7 @@ internal static class InstanceOrders
                     AttachmentId = attachmentId,
                     VolumeId = part.VolumeId,
                     Token = part.Token ?? "",
-                    BootIndex = disk.BootIndex,
+                    BootIndex = instance.RescueDisk is null ? disk.BootIndex : ReferenceEquals(disk, instance.RescueDisk) ? 0 : -1,
                     DeviceHint = part.Device,
                     Tag = disk.Tag ?? "",
                 });

@@ -81,7 +81,11 @@ internal sealed partial class InstanceReconciler
                 return;
             }
             Instance after;
-            if (now.LaunchedAt is not null && withoutDisk is { IsRoot: false })
+            if (now.RescueDisk is not null && withoutDisk?.Id == now.RescueDisk.Id)
+            {
+                after = now.Changed(pass.Now) with { RescueDisk = null };
+            }
+            else if (now.LaunchedAt is not null && withoutDisk is { IsRoot: false })
             {
                 after = now.Changed(pass.Now) with { Disks = [.. now.Disks.Where(disk => disk.Id != withoutDisk.Id)] };
             }

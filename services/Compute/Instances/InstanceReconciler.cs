@@ -127,7 +127,7 @@ internal sealed partial class InstanceReconciler(
     private static bool IsComplete(PassState pass)
     {
         var instance = pass.Instance;
-        var disks = instance.Disks.Where(disk => instance.LaunchedAt is null || disk.IsRoot);
+        var disks = instance.AllDisks.Where(disk => instance.LaunchedAt is null || disk.IsRoot || ReferenceEquals(disk, instance.RescueDisk));
         var nics = instance.Nics.Where(_ => instance.LaunchedAt is null);
         return disks.All(disk => pass.Parts.DiskOf(disk, instance.RootNonce) is { AttachmentId: not null })
             && nics.All(nic => pass.Parts.PortOf(nic) is { Details: not null, BoundNode: not null });

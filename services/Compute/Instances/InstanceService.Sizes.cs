@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Nephos.Compute.Flavors;
 using Nephos.Compute.Keypairs;
+using Nephos.Compute.Migrations;
 using Nephos.Compute.Quotas;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
@@ -52,13 +53,10 @@ internal sealed partial class InstanceService
                 transaction, instance.ProjectId, 0, Math.Max(0, flavor.Vcpus - instance.Flavor.Vcpus),
                 Math.Max(0, flavor.MemoryMib - instance.Flavor.MemoryMib), cancellationToken);
             var (claim, notes) = await creation.ClaimAsync(
-                transaction, flavor, instance.AvailabilityZone, null, instance.Claim?.NodeId, cancellationToken);
-            return claim is null ? throw NoValidHost(notes) : (instance.Changed(now) with
-            {
-                Resize = new Resize(ResizeStep.Resizing, instance.Flavor, instance.Claim, instance.Desired, now),
-                Flavor = flavor,
-                PlacementNotes = notes,
-            }).MovedTo(claim);
+                transaction, instance, flavor, host: null, preferNode: instance.Claim?.NodeId, avoidNode: null, cancellationToken);
+            return claim is null
+                ? throw NoValidHost(notes)
+                : await ResizedAsync(transaction, operation, MigrationKind.Resize, instance, flavor, claim, notes, now, cancellationToken);
         }, cancellationToken);
     }
 
@@ -66,15 +64,20 @@ internal sealed partial class InstanceService
         ActAsync(operation, id, "confirmResize", [VmState.Resized], async (transaction, instance, now) =>
         {
             await InstanceReconciler.EndResizeAsync(transaction, instance, quotas, cancellationToken);
+            await migrations.EndAsync(transaction, instance.Resize!.Migration, MigrationEnd.Confirmed, now, cancellationToken);
             return instance.Changed(now) with { Resize = null };
         }, cancellationToken);
 
     public Task<InstanceDetails> RevertResizeAsync(OperationContext operation, string id, CancellationToken cancellationToken) =>
-        ActAsync(operation, id, "revertResize", [VmState.Resized], (instance, now) => (instance.Changed(now) with
+        ActAsync(operation, id, "revertResize", [VmState.Resized], async (transaction, instance, now) =>
         {
-            Resize = instance.Resize! with { Step = ResizeStep.Reverting, OldFlavor = instance.Flavor, OldClaim = instance.Claim, StartedAt = now },
-            Flavor = instance.Resize.OldFlavor,
-        }).MovedTo(instance.Resize.OldClaim!), cancellationToken);
+            await migrations.EndAsync(transaction, instance.Resize!.Migration, MigrationEnd.Reverted, now, cancellationToken);
+            return (instance.Changed(now) with
+            {
+                Resize = instance.Resize with { Step = ResizeStep.Reverting, OldFlavor = instance.Flavor, OldClaim = instance.Claim, StartedAt = now },
+                Flavor = instance.Resize.OldFlavor,
+            }).MovedTo(instance.Resize.OldClaim!);
+        }, cancellationToken);
 
     /// <summary>Gives the instance a new root disk made of an image. An instance in error gets out of it.</summary>
     public async Task<InstanceDetails> RebuildAsync(OperationContext operation, string id, RebuildWish wish, CancellationToken cancellationToken)

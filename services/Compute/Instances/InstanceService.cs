@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using Nephos.Compute.Actions;
 using Nephos.Compute.Flavors;
 using Nephos.Compute.Keypairs;
+using Nephos.Compute.Migrations;
 using Nephos.Compute.Nodes;
 using Nephos.Compute.Quotas;
 using Nephos.Compute.Seams;
@@ -22,6 +23,8 @@ internal sealed partial class InstanceService(
     KeypairService keypairs,
     QuotaService quotas,
     ActionLog actions,
+    MigrationLog migrations,
+    InstanceWorker worker,
     AgentSessions sessions,
     INetworkApi network,
     IVolumeApi volumes,
@@ -69,10 +72,24 @@ internal sealed partial class InstanceService(
         ActAsync(operation, id, "shelve", [VmState.Active, VmState.Stopped, VmState.Paused, VmState.Suspended],
             (instance, now) => instance.Wanting(DesiredState.Shelved, now), cancellationToken);
 
-    public Task<InstanceDetails> UnshelveAsync(OperationContext operation, string id, CancellationToken cancellationToken) =>
-        ActAsync(operation, id, "unshelve", [VmState.ShelvedOffloaded], async (transaction, instance, now) =>
+    /// <summary>Frees the node of a shelved instance, which is under way already: shelving does so by itself.</summary>
+    public async Task<InstanceDetails> OffloadAsync(OperationContext operation, string id, CancellationToken cancellationToken)
+    {
+        operation.RequireAdmin("os_compute_api:os-shelve:shelve_offload");
+        var details = await GetAsync(operation, id, cancellationToken);
+        return details.Instance.Desired == DesiredState.Shelved
+            ? details
+            : throw ComputeFaults.InvalidState(id, "shelveOffload", "vm_state", Wordings.Of(details.View.VmState));
+    }
+
+    /// <param name="zone">The zone from now on, when it is set; null: any.</param>
+    /// <param name="host">Name of the node; null: any.</param>
+    public Task<InstanceDetails> UnshelveAsync(
+        OperationContext operation, string id, (bool Set, string? Value) zone, string? host, CancellationToken cancellationToken) =>
+        ActAsync(operation, id, "unshelve", [VmState.ShelvedOffloaded], async (transaction, before, now) =>
         {
-            var (claim, notes) = await creation.ClaimAsync(transaction, instance.Flavor, instance.AvailabilityZone, null, null, cancellationToken);
+            var instance = zone.Set ? before with { AvailabilityZone = zone.Value } : before;
+            var (claim, notes) = await creation.ClaimAsync(transaction, instance, instance.Flavor, host, preferNode: null, avoidNode: null, cancellationToken);
             return claim is null
                 ? throw NoValidHost(notes)
                 : instance.Wanting(DesiredState.Running, now) with

@@ -14,12 +14,13 @@ internal enum InstanceStatus
     RevertResize,
     Rebuild,
     ShelvedOffloaded,
+    Rescue,
     Error,
     Unknown,
     Deleted,
 }
 
-internal enum VmState { Building, Active, Stopped, Paused, Suspended, Resized, ShelvedOffloaded, Error, Deleted }
+internal enum VmState { Building, Active, Stopped, Paused, Suspended, Resized, ShelvedOffloaded, Rescued, Error, Deleted }
 
 /// <param name="Message">What is missing, or the last error of trying.</param>
 internal sealed record InstanceCondition(string Name, bool Met, string Message, DateTimeOffset? Since);
@@ -85,6 +86,14 @@ internal sealed record InstanceView(
         if (Rebuilding(instance, parts, seen))
         {
             return (InstanceStatus.Rebuild, vm, "rebuild_spawning", null);
+        }
+        if (instance.RescueDisk is not null)
+        {
+            return reached ? (InstanceStatus.Rescue, VmState.Rescued, null, null) : (StatusOf(vm), vm, "rescuing", null);
+        }
+        if ((seen?.PowerGeneration ?? 0) < instance.UnrescuePowerGeneration && !reached)
+        {
+            return (InstanceStatus.Rescue, VmState.Rescued, "unrescuing", null);
         }
         switch (instance.Resize)
         {
@@ -166,6 +175,7 @@ internal sealed record InstanceView(
         VmState.Suspended => InstanceStatus.Suspended,
         VmState.Resized => InstanceStatus.VerifyResize,
         VmState.ShelvedOffloaded => InstanceStatus.ShelvedOffloaded,
+        VmState.Rescued => InstanceStatus.Rescue,
         VmState.Error => InstanceStatus.Error,
         VmState.Deleted => InstanceStatus.Deleted,
         _ => throw new ArgumentOutOfRangeException(nameof(vm), vm, null),
@@ -210,13 +220,14 @@ internal sealed record InstanceView(
         var node = instance.Claim?.NodeId;
         var error = parts?.LastError ?? "";
         var ports = instance.Nics.Count(nic => parts?.PortOf(nic) is { } port && port.BoundNode == node && port.BoundEpoch == instance.Epoch);
-        var disks = instance.Disks.Count(disk => parts?.DiskOf(disk, instance.RootNonce) is { AttachmentId: not null } part && part.AttachedNode == node);
+        var allDisks = instance.AllDisks.ToList();
+        var disks = allDisks.Count(disk => parts?.DiskOf(disk, instance.RootNonce) is { AttachmentId: not null } part && part.AttachedNode == node);
         var order = node is null ? null : parts?.OrderFor(node);
         var conditions = new List<InstanceCondition>
         {
             new("Placed", node is not null, node is null ? string.Join("; ", instance.PlacementNotes) : $"on {node}", null),
             new("PortsReady", ports == instance.Nics.Count, Missing(ports, instance.Nics.Count, error), parts?.FailingSince),
-            new("VolumesReady", disks == instance.Disks.Count, Missing(disks, instance.Disks.Count, error), parts?.FailingSince),
+            new("VolumesReady", disks == allDisks.Count, Missing(disks, allDisks.Count, error), parts?.FailingSince),
             new("HypervisorUp", nodeUp, nodeUp ? "" : "The hypervisor has not been heard of.", null),
             new("Ordered", order is { Removes: false } && order.Epoch == instance.Epoch, "", order?.Since),
         };

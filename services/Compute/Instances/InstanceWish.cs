@@ -36,6 +36,8 @@ internal sealed record InstanceWish
     /// <summary>Names or ids; empty: the default group.</summary>
     public IReadOnlyList<string> SecurityGroups { get; init; } = [];
 
+    public Groups.PlaceHints? Hints { get; init; }
+
     /// <summary>"zone" or, for administrators, "zone:host".</summary>
     public string? AvailabilityZone { get; init; }
 

@@ -31,6 +31,13 @@ internal sealed partial class InstanceWorker(
 
     public void Enqueue(string instanceId) => _queue.Enqueue(instanceId);
 
+    /// <summary>What is known of the ports of an instance may be out of date.</summary>
+    public void RefreshPorts(string instanceId)
+    {
+        _stalePorts[instanceId] = true;
+        _queue.Enqueue(instanceId);
+    }
+
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
         _queue.RunAsync(options.Parallelism, WorkAsync, stoppingToken),
         FollowAsync("instances", InstancesAsync, stoppingToken),
@@ -120,8 +127,7 @@ internal sealed partial class InstanceWorker(
         {
             if (instances.Get(deviceId) is { DeletedAt: null } && parts.Get(deviceId) is { Ports.Count: > 0 })
             {
-                _stalePorts[deviceId] = true;
-                _queue.Enqueue(deviceId);
+                RefreshPorts(deviceId);
             }
         }
     }

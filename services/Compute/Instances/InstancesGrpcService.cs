@@ -114,7 +114,22 @@ internal sealed class InstancesGrpcService(
         AnswerAsync(context, operation => instances.ShelveAsync(operation, request.Id, context.CancellationToken));
 
     public override Task<Wire.Instance> UnshelveInstance(Wire.InstanceActionRequest request, ServerCallContext context) =>
-        AnswerAsync(context, operation => instances.UnshelveAsync(operation, request.Id, context.CancellationToken));
+        AnswerAsync(context, operation => instances.UnshelveAsync(operation, request.Id, (false, null), null, context.CancellationToken));
+
+    public override Task<Wire.Instance> RescueInstance(Wire.RescueInstanceRequest request, ServerCallContext context) =>
+        AnswerAsync(context, operation => instances.RescueAsync(operation, request.Id, Given(request.ImageId), context.CancellationToken));
+
+    public override Task<Wire.Instance> UnrescueInstance(Wire.InstanceActionRequest request, ServerCallContext context) =>
+        AnswerAsync(context, operation => instances.UnrescueAsync(operation, request.Id, context.CancellationToken));
+
+    public override Task<Wire.Instance> MigrateInstance(Wire.MoveInstanceRequest request, ServerCallContext context) =>
+        AnswerAsync(context, operation => instances.MigrateAsync(operation, request.Id, Given(request.HypervisorName), context.CancellationToken));
+
+    public override Task<Wire.Instance> EvacuateInstance(Wire.MoveInstanceRequest request, ServerCallContext context) =>
+        AnswerAsync(context, operation => instances.EvacuateAsync(operation, request.Id, Given(request.HypervisorName), context.CancellationToken));
+
+    public override Task<Wire.Instance> ResetInstanceState(Wire.ResetInstanceStateRequest request, ServerCallContext context) =>
+        AnswerAsync(context, operation => instances.ResetStateAsync(operation, request.Id, request.Error, context.CancellationToken));
 
     public override Task<Wire.Instance> LockInstance(Wire.LockInstanceRequest request, ServerCallContext context) =>
         AnswerAsync(context, operation => instances.LockAsync(operation, request.Id, Given(request.Reason), context.CancellationToken));
@@ -231,6 +246,9 @@ internal sealed class InstancesGrpcService(
         AccessIpv6 = request.AccessIpv6,
         AutoDiskConfig = request.AutoDiskConfig,
         IdempotencyKey = Given(request.IdempotencyKey),
+        Hints = request.GroupId.Length == 0 && request.SameHostIds.Count == 0 && request.DifferentHostIds.Count == 0
+            ? null
+            : new Groups.PlaceHints(Given(request.GroupId), request.SameHostIds, request.DifferentHostIds),
     };
 
     private static NicWish ToWish(Wire.NicRequest nic) => new(Given(nic.PortId), Given(nic.NetworkId), Given(nic.FixedIp), Given(nic.Tag));

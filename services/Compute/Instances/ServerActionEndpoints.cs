@@ -20,7 +20,16 @@ internal static class ServerActionEndpoints
         ["suspend"] = Simple((instances, operation, id, cancelled) => instances.SuspendAsync(operation, id, cancelled)),
         ["resume"] = Simple((instances, operation, id, cancelled) => instances.ResumeAsync(operation, id, cancelled)),
         ["shelve"] = Simple((instances, operation, id, cancelled) => instances.ShelveAsync(operation, id, cancelled)),
-        ["unshelve"] = Simple((instances, operation, id, cancelled) => instances.UnshelveAsync(operation, id, cancelled)),
+        ["shelveOffload"] = Simple((instances, operation, id, cancelled) => instances.OffloadAsync(operation, id, cancelled)),
+        ["unshelve"] = ServerAdminActions.UnshelveAsync,
+        ["rescue"] = ServerAdminActions.RescueAsync,
+        ["unrescue"] = Simple((instances, operation, id, cancelled) => instances.UnrescueAsync(operation, id, cancelled)),
+        ["migrate"] = ServerAdminActions.MigrateAsync,
+        ["evacuate"] = ServerAdminActions.EvacuateAsync,
+        ["os-resetState"] = ServerAdminActions.ResetStateAsync,
+        ["resetNetwork"] = Simple((instances, operation, id, cancelled) => instances.RefreshNetworkAsync(operation, id, cancelled)),
+        ["injectNetworkInfo"] = Simple((instances, operation, id, cancelled) => instances.RefreshNetworkAsync(operation, id, cancelled)),
+        ["createBackup"] = ServerAdminActions.BackupAsync,
         ["unlock"] = Simple((instances, operation, id, cancelled) => instances.UnlockAsync(operation, id, cancelled)),
         ["revertResize"] = Simple((instances, operation, id, cancelled) => instances.RevertResizeAsync(operation, id, cancelled)),
         ["confirmResize"] = Simple((instances, operation, id, cancelled) => instances.ConfirmResizeAsync(operation, id, cancelled), status: 204),
@@ -125,8 +134,7 @@ internal static class ServerActionEndpoints
             fields.Text("accessIPv6"),
             ServerRequests.DiskConfig(fields)), call.Cancelled);
         var server = ServerJson.Full(call, details, ServerJson.Shape.Rebuild);
-        server["adminPass"] = fields.Text("adminPass")
-            ?? System.Security.Cryptography.RandomNumberGenerator.GetString("23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", 12);
+        server["adminPass"] = fields.Text("adminPass") ?? ServerRequests.NewPassword();
         return RestResult.Json(202, new JsonObject { ["server"] = server }).WithHeader("Location", $"{call.Root()}/servers/{id}");
     }
 
@@ -135,12 +143,7 @@ internal static class ServerActionEndpoints
         var fields = Fields.Root(body, "createImage").Only("name", "metadata");
         var imageId = await instances.CreateImageAsync(
             call.Operation, id, fields.Required("name"), fields.Map("metadata") ?? new Dictionary<string, string>(), call.Cancelled);
-        if (call.From(45))
-        {
-            return RestResult.Json(202, new JsonObject { ["image_id"] = imageId });
-        }
-        var imageRoot = call.BaseUrl[..^ComputeDialect.Instance.Prefix.Length] + "/image";
-        return RestResult.Empty(202).WithHeader("Location", $"{imageRoot}/images/{imageId}");
+        return ServerAdminActions.ImageMade(call, imageId);
     }
 
     private static async Task<RestResult> ConsoleAsync(RestCall call, InstanceService instances, string id, JsonObject body)

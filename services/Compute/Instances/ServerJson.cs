@@ -119,7 +119,7 @@ internal static class ServerJson
         }
         if (call.From(71) && shape != Shape.Detail)
         {
-            json["server_groups"] = new JsonArray();
+            json["server_groups"] = instance.GroupId is { } groupId ? new JsonArray(groupId) : new JsonArray();
         }
         return json;
     }

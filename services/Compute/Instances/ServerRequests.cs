@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using Nephos.Compute.Groups;
 using Nephos.Compute.Rest;
 using Nephos.Hosting.Rest;
 using Nephos.Kernel.Errors;
@@ -12,6 +13,7 @@ internal static class ServerRequests
 {
     private const int CountMax = 10_000;
     private const int PasswordChars = 12;
+    private const int HintServersMax = 100;
 
     public static InstanceWish ToWish(RestCall call, JsonObject body, out string password, out bool reservationOnly)
     {
@@ -23,9 +25,9 @@ internal static class ServerRequests
             }
         }
         var fields = Fields.Root(body, "server").Only(Names(call));
-        password = fields.Text("adminPass") ?? RandomNumberGenerator.GetString("23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", PasswordChars);
+        password = fields.Text("adminPass") ?? NewPassword();
         reservationOnly = fields.Bool("return_reservation_id") ?? false;
-        RefuseHints(body);
+        var hints = Hints(body);
         var (nics, noNetwork) = Networks(call, fields);
         var min = fields.Integer("min_count", 1, CountMax);
         var max = fields.Integer("max_count", 1, CountMax);
@@ -47,6 +49,7 @@ internal static class ServerRequests
             Tags = fields.Texts("tags") ?? [],
             SecurityGroups = [.. (fields.Objects("security_groups") ?? []).Select(group => group.Only("name").Required("name"))],
             AvailabilityZone = AvailabilityZone(call, fields),
+            Hints = hints,
             MinCount = (int)(min ?? 1),
             MaxCount = (int)(max ?? min ?? 1),
             AccessIpv4 = fields.Text("accessIPv4") ?? "",
@@ -54,6 +57,8 @@ internal static class ServerRequests
             AutoDiskConfig = DiskConfig(fields) ?? false,
         };
     }
+
+    public static string NewPassword() => RandomNumberGenerator.GetString("23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", PasswordChars);
 
     public static bool? DiskConfig(Fields fields) => fields.Text("OS-DCF:diskConfig") switch
     {
@@ -133,16 +138,34 @@ internal static class ServerRequests
         return host is null ? zone : $"{zone}:{host}";
     }
 
-    private static void RefuseHints(JsonObject body)
+    private static PlaceHints? Hints(JsonObject body)
     {
         foreach (var name in new[] { "os:scheduler_hints", "OS-SCH-HNT:scheduler_hints" })
         {
-            if (body.TryGetPropertyValue(name, out var hints) && hints is not JsonObject { Count: 0 })
+            if (body[name] is JsonObject { Count: > 0 } json)
             {
-                throw ComputeFaults.Refers(name, "Scheduler hints are not supported by this cloud.");
+                var hints = new Fields(json);
+                foreach (var unknown in hints.Names.Where(hint => hint is "query" or "build_near_host_ip" or "cidr" or "target_cell" or "different_cell"))
+                {
+                    // To leave out a wish about the place would look like having followed it.
+                    throw ComputeFaults.Refers(unknown, $"The scheduler hint '{unknown}' is not supported by this cloud.");
+                }
+                var group = hints.TextOrNull("group");
+                return new PlaceHints(group is null || Kernel.Ids.IsUuid(group) ? group : throw NotUuid("group", group), Servers(hints, "same_host"), Servers(hints, "different_host"));
             }
         }
+        return null;
     }
+
+    private static IReadOnlyList<string> Servers(Fields hints, string name)
+    {
+        var ids = hints.IsText(name) ? [hints.Required(name)] : hints.Texts(name) ?? [];
+        return ids.Count > HintServersMax ? throw Faults.Invalid(name, $"at most {HintServersMax} servers")
+            : ids.FirstOrDefault(id => !Kernel.Ids.IsUuid(id)) is { } wrong ? throw NotUuid(name, wrong) : ids;
+    }
+
+    private static FaultException NotUuid(string name, string value) =>
+        ComputeFaults.Refers(name, $"Invalid input for field/attribute {name}. Value: {(value.Length > 64 ? value[..64] : value)}. It is not a 'uuid'");
 
     private static (IReadOnlyList<NicWish> Nics, bool None) Networks(RestCall call, Fields fields)
     {

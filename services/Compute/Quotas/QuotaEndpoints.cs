@@ -6,8 +6,8 @@ namespace Nephos.Compute.Quotas;
 
 internal static class QuotaEndpoints
 {
-    private const long ServerGroups = 10;
     private const int NumberMax = int.MaxValue;
+    private const string DefaultClass = "default";
 
     /// <summary>Resources that other services limit, and those that this API once had.</summary>
     private static readonly string[] Elsewhere = ["fixed_ips", "floating_ips", "security_group_rules", "security_groups"];
@@ -18,8 +18,14 @@ internal static class QuotaEndpoints
             call, call.Route("id"), await Service(call).GetAsync(call.Operation, call.Route("id"), call.Cancelled), detail: false)));
         rest.Get(root + "/os-quota-sets/{id}/detail", async call => RestResult.Json(200, Sets(
             call, call.Route("id"), await Service(call).GetAsync(call.Operation, call.Route("id"), call.Cancelled), detail: true)));
-        rest.Get(root + "/os-quota-sets/{id}/defaults", call => Task.FromResult(RestResult.Json(200, Sets(
-            call, call.Route("id"), Service(call).Defaults(), detail: false))));
+        rest.Get(root + "/os-quota-sets/{id}/defaults", async call => RestResult.Json(200, Sets(
+            call, call.Route("id"), await Service(call).DefaultsAsync(call.Cancelled), detail: false)));
+        rest.Get(root + "/os-quota-class-sets/{id}", async call =>
+        {
+            call.Operation.RequireAdmin("os_compute_api:os-quota-class-sets:show");
+            return RestResult.Json(200, Class(call, call.Route("id"), await Service(call).DefaultsAsync(call.Cancelled)));
+        });
+        rest.Put(root + "/os-quota-class-sets/{id}", UpdateClassAsync);
         rest.Put(root + "/os-quota-sets/{id}", UpdateAsync);
         rest.Delete(root + "/os-quota-sets/{id}", async call =>
         {
@@ -33,9 +39,7 @@ internal static class QuotaEndpoints
 
     private static JsonObject Sets(RestCall call, string? id, IReadOnlyList<QuotaEntry> entries, bool detail)
     {
-        var all = entries.Where(entry => !call.From(57) || !entry.Resource.StartsWith("injected", StringComparison.Ordinal))
-            .Append(new QuotaEntry("server_groups", ServerGroups, 0))
-            .Append(new QuotaEntry("server_group_members", ServerGroups, 0));
+        var all = entries.Where(entry => !call.From(57) || !entry.Resource.StartsWith("injected", StringComparison.Ordinal));
         if (!call.From(36))
         {
             all = all.Concat(Elsewhere.Select(resource => new QuotaEntry(resource, -1, 0)));
@@ -54,16 +58,43 @@ internal static class QuotaEndpoints
         return new JsonObject { ["quota_set"] = set };
     }
 
-    private static async Task<RestResult> UpdateAsync(RestCall call)
+    /// <summary>There is one class, default: what projects have for which nothing was set.</summary>
+    private static JsonObject Class(RestCall call, string? id, IReadOnlyList<QuotaEntry> entries)
     {
-        var fields = Fields.Root(await call.ReadJsonAsync(), "quota_set");
-        string[] ignored = [.. Elsewhere, "server_groups", "server_group_members", "networks"];
-        fields.Only([.. QuotaResource.All, .. ignored, "force", "tenant_id"]);
+        var set = (JsonObject)Sets(call, id, entries, detail: false)["quota_set"]!.DeepClone();
+        if (!call.From(50))
+        {
+            set.Remove(QuotaResource.ServerGroups);
+            set.Remove(QuotaResource.ServerGroupMembers);
+        }
+        return new JsonObject { ["quota_class_set"] = set };
+    }
+
+    private static async Task<RestResult> UpdateClassAsync(RestCall call)
+    {
+        var limits = Limits(Fields.Root(await call.ReadJsonAsync(), "quota_class_set"));
+        if (call.Route("id") != DefaultClass)
+        {
+            throw ComputeFaults.Refers("id", $"There is only the quota class '{DefaultClass}'.");
+        }
+        return RestResult.Json(200, Class(call, null, await Service(call).SetDefaultsAsync(call.Operation, limits, call.Cancelled)));
+    }
+
+    private static Dictionary<string, long> Limits(Fields fields, params string[] others)
+    {
+        fields.Only([.. QuotaResource.All, .. Elsewhere, "networks", .. others]);
         var limits = new Dictionary<string, long>();
         foreach (var resource in QuotaResource.All.Where(fields.Has))
         {
             limits[resource] = fields.Integer(resource, -1, NumberMax) ?? -1;
         }
+        return limits;
+    }
+
+    private static async Task<RestResult> UpdateAsync(RestCall call)
+    {
+        var fields = Fields.Root(await call.ReadJsonAsync(), "quota_set");
+        var limits = Limits(fields, "force", "tenant_id");
         var entries = await Service(call).SetAsync(call.Operation, call.Route("id"), limits, fields.Bool("force") ?? false, call.Cancelled);
         return RestResult.Json(200, Sets(call, null, entries, detail: false));
     }
@@ -79,12 +110,12 @@ internal static class QuotaEndpoints
             ["maxTotalInstances"] = entries[QuotaResource.Instances].Limit,
             ["maxTotalCores"] = entries[QuotaResource.Cores].Limit,
             ["maxTotalKeypairs"] = entries[QuotaResource.KeyPairs].Limit,
-            ["maxServerGroups"] = ServerGroups,
-            ["maxServerGroupMembers"] = ServerGroups,
+            ["maxServerGroups"] = entries[QuotaResource.ServerGroups].Limit,
+            ["maxServerGroupMembers"] = entries[QuotaResource.ServerGroupMembers].Limit,
             ["totalRAMUsed"] = entries[QuotaResource.Ram].InUse,
             ["totalInstancesUsed"] = entries[QuotaResource.Instances].InUse,
             ["totalCoresUsed"] = entries[QuotaResource.Cores].InUse,
-            ["totalServerGroupsUsed"] = 0,
+            ["totalServerGroupsUsed"] = entries[QuotaResource.ServerGroups].InUse,
         };
         if (!call.From(57))
         {

@@ -5,6 +5,9 @@ namespace Nephos.Compute.Quotas;
 /// <summary>The limits set for one project; a resource that is absent has the default. -1 is without limit.</summary>
 internal sealed record QuotaLimits(string ProjectId, IReadOnlyDictionary<string, long> Limits)
 {
+    /// <summary>In place of a project: the defaults that an administrator set for all of them.</summary>
+    public const string Everyone = "*";
+
     public static readonly TableSchema<QuotaLimits> Table = new("compute/quota-limits", limits => limits.ProjectId, ComputeJson.Default.QuotaLimits);
 }
 

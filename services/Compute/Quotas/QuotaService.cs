@@ -1,3 +1,4 @@
+using Nephos.Compute.Groups;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
 using Nephos.Kernel.State;
@@ -15,9 +16,11 @@ internal static class QuotaResource
     public const string InjectedFiles = "injected_files";
     public const string InjectedFileContentBytes = "injected_file_content_bytes";
     public const string InjectedFilePathBytes = "injected_file_path_bytes";
+    public const string ServerGroups = "server_groups";
+    public const string ServerGroupMembers = "server_group_members";
 
     public static readonly IReadOnlyList<string> All =
-        [Cores, InjectedFileContentBytes, InjectedFilePathBytes, InjectedFiles, Instances, KeyPairs, MetadataItems, Ram];
+        [Cores, InjectedFileContentBytes, InjectedFilePathBytes, InjectedFiles, Instances, KeyPairs, MetadataItems, Ram, ServerGroupMembers, ServerGroups];
 }
 
 internal sealed record QuotaEntry(string Resource, long Limit, long InUse);
@@ -30,35 +33,42 @@ internal sealed class QuotaService(IStateStore store, ComputeOptions options)
     public async Task<IReadOnlyList<QuotaEntry>> GetAsync(OperationContext operation, string projectId, CancellationToken cancellationToken)
     {
         RequireSight(operation, projectId);
-        var limits = await store.GetAsync(QuotaLimits.Table, projectId, cancellationToken);
+        var limits = await LimitsAsync(projectId, cancellationToken);
         var usage = await store.GetAsync(QuotaUsage.Table, projectId, cancellationToken) ?? new QuotaUsage(projectId, 0, 0, 0);
+        var groups = (await store.ListByAsync(ServerGroup.Table, "project", projectId, cancellationToken)).Count;
         return [.. QuotaResource.All.Select(resource => new QuotaEntry(resource, LimitOf(limits, resource), resource switch
         {
             QuotaResource.Instances => usage.Instances,
             QuotaResource.Cores => usage.Cores,
             QuotaResource.Ram => usage.RamMib,
+            QuotaResource.ServerGroups => groups,
             _ => 0,
         }))];
     }
 
-    public IReadOnlyList<QuotaEntry> Defaults() => [.. QuotaResource.All.Select(resource => new QuotaEntry(resource, LimitOf(null, resource), 0))];
+    /// <summary>What a project has for which nothing was set.</summary>
+    public async Task<IReadOnlyList<QuotaEntry>> DefaultsAsync(CancellationToken cancellationToken)
+    {
+        var limits = await LimitsAsync(null, cancellationToken);
+        return [.. QuotaResource.All.Select(resource => new QuotaEntry(resource, LimitOf(limits, resource), 0))];
+    }
+
+    /// <summary>Sets the defaults of all projects.</summary>
+    public async Task<IReadOnlyList<QuotaEntry>> SetDefaultsAsync(
+        OperationContext operation, IReadOnlyDictionary<string, long> limits, CancellationToken cancellationToken)
+    {
+        operation.RequireAdmin("os_compute_api:os-quota-class-sets:update");
+        CheckLimits(limits);
+        await store.TransactAsync(transaction => MergeAsync(transaction, QuotaLimits.Everyone, limits, cancellationToken), cancellationToken);
+        return await DefaultsAsync(cancellationToken);
+    }
 
     public async Task<IReadOnlyList<QuotaEntry>> SetAsync(
         OperationContext operation, string projectId, IReadOnlyDictionary<string, long> limits, bool force, CancellationToken cancellationToken)
     {
         operation.RequireAdmin("os_compute_api:os-quota-sets:update");
         CheckProject(projectId);
-        foreach (var (resource, limit) in limits)
-        {
-            if (!QuotaResource.All.Contains(resource))
-            {
-                throw Faults.Invalid(resource, "is not a resource with a quota");
-            }
-            if (limit is < -1 or > int.MaxValue)
-            {
-                throw Faults.Invalid(resource, $"must be between -1 and {int.MaxValue}");
-            }
-        }
+        CheckLimits(limits);
         await store.TransactAsync(async transaction =>
         {
             var usage = await transaction.GetAsync(QuotaUsage.Table, projectId, cancellationToken) ?? new QuotaUsage(projectId, 0, 0, 0);
@@ -69,13 +79,7 @@ internal sealed class QuotaService(IStateStore store, ComputeOptions options)
                     throw ComputeFaults.Refers(resource, $"Quota limit {limit} for {resource} must be greater than or equal to already used and reserved {used}.");
                 }
             }
-            var have = await transaction.GetAsync(QuotaLimits.Table, projectId, cancellationToken);
-            var merged = new SortedDictionary<string, long>((have?.Limits ?? new Dictionary<string, long>()).ToDictionary(), StringComparer.Ordinal);
-            foreach (var (resource, limit) in limits)
-            {
-                merged[resource] = limit;
-            }
-            transaction.Put(QuotaLimits.Table, new QuotaLimits(projectId, merged));
+            await MergeAsync(transaction, projectId, limits, cancellationToken);
         }, cancellationToken);
         return await GetAsync(operation, projectId, cancellationToken);
     }
@@ -94,7 +98,7 @@ internal sealed class QuotaService(IStateStore store, ComputeOptions options)
 
     /// <summary>One limit; -1 is without limit.</summary>
     public async Task<long> LimitAsync(string? projectId, string resource, CancellationToken cancellationToken) =>
-        LimitOf(projectId is null ? null : await store.GetAsync(QuotaLimits.Table, projectId, cancellationToken), resource);
+        LimitOf(await LimitsAsync(projectId, cancellationToken), resource);
 
     /// <summary>Takes or gives back what instances use, inside the commit that writes them.</summary>
     /// <exception cref="FaultException">QuotaExceeded.</exception>
@@ -104,7 +108,7 @@ internal sealed class QuotaService(IStateStore store, ComputeOptions options)
         var usage = await transaction.GetAsync(QuotaUsage.Table, projectId, cancellationToken) ?? new QuotaUsage(projectId, 0, 0, 0);
         if (instances > 0 || cores > 0 || ramMib > 0)
         {
-            var limits = await transaction.GetAsync(QuotaLimits.Table, projectId, cancellationToken);
+            var limits = (await transaction.GetAsync(QuotaLimits.Table, projectId, cancellationToken), await transaction.GetAsync(QuotaLimits.Table, QuotaLimits.Everyone, cancellationToken));
             Check(limits, QuotaResource.Instances, instances, usage.Instances);
             Check(limits, QuotaResource.Cores, cores, usage.Cores);
             Check(limits, QuotaResource.Ram, ramMib, usage.RamMib);
@@ -151,7 +155,38 @@ internal sealed class QuotaService(IStateStore store, ComputeOptions options)
         }
     }
 
-    private void Check(QuotaLimits? limits, string resource, long requested, long used)
+    private static void CheckLimits(IReadOnlyDictionary<string, long> limits)
+    {
+        foreach (var (resource, limit) in limits)
+        {
+            if (!QuotaResource.All.Contains(resource))
+            {
+                throw Faults.Invalid(resource, "is not a resource with a quota");
+            }
+            if (limit is < -1 or > int.MaxValue)
+            {
+                throw Faults.Invalid(resource, $"must be between -1 and {int.MaxValue}");
+            }
+        }
+    }
+
+    private static async Task MergeAsync(
+        StateTransaction transaction, string projectId, IReadOnlyDictionary<string, long> limits, CancellationToken cancellationToken)
+    {
+        var have = await transaction.GetAsync(QuotaLimits.Table, projectId, cancellationToken);
+        var merged = new SortedDictionary<string, long>((have?.Limits ?? new Dictionary<string, long>()).ToDictionary(), StringComparer.Ordinal);
+        foreach (var (resource, limit) in limits)
+        {
+            merged[resource] = limit;
+        }
+        transaction.Put(QuotaLimits.Table, new QuotaLimits(projectId, merged));
+    }
+
+    private async Task<(QuotaLimits? Own, QuotaLimits? Everyone)> LimitsAsync(string? projectId, CancellationToken cancellationToken) =>
+        (projectId is null ? null : await store.GetAsync(QuotaLimits.Table, projectId, cancellationToken),
+            await store.GetAsync(QuotaLimits.Table, QuotaLimits.Everyone, cancellationToken));
+
+    private void Check((QuotaLimits? Own, QuotaLimits? Everyone) limits, string resource, long requested, long used)
     {
         var limit = LimitOf(limits, resource);
         if (requested > 0 && limit >= 0 && used + requested > limit)
@@ -160,8 +195,9 @@ internal sealed class QuotaService(IStateStore store, ComputeOptions options)
         }
     }
 
-    private long LimitOf(QuotaLimits? limits, string resource) =>
-        limits is not null && limits.Limits.TryGetValue(resource, out var set) ? set : resource switch
+    private long LimitOf((QuotaLimits? Own, QuotaLimits? Everyone) limits, string resource) =>
+        limits.Own is not null && limits.Own.Limits.TryGetValue(resource, out var set) ? set
+        : limits.Everyone is not null && limits.Everyone.Limits.TryGetValue(resource, out var general) ? general : resource switch
         {
             QuotaResource.Instances => options.QuotaInstances,
             QuotaResource.Cores => options.QuotaCores,
@@ -171,6 +207,8 @@ internal sealed class QuotaService(IStateStore store, ComputeOptions options)
             QuotaResource.InjectedFiles => options.QuotaInjectedFiles,
             QuotaResource.InjectedFileContentBytes => options.QuotaInjectedFileBytes,
             QuotaResource.InjectedFilePathBytes => PathBytes,
+            QuotaResource.ServerGroups => options.QuotaServerGroups,
+            QuotaResource.ServerGroupMembers => options.QuotaServerGroupMembers,
             _ => throw new ArgumentOutOfRangeException(nameof(resource), resource, "Not a resource with a quota."),
         };
 }

@@ -13,8 +13,11 @@ internal sealed class QuotasGrpcService(QuotaService quotas) : Wire.ComputeQuota
         return ToWire(projectId, await quotas.GetAsync(operation, projectId, context.CancellationToken));
     }
 
-    public override Task<Wire.Quota> GetDefaultQuota(Wire.GetDefaultQuotaRequest request, ServerCallContext context) =>
-        Task.FromResult(ToWire(request.ProjectId, quotas.Defaults()));
+    public override async Task<Wire.Quota> GetDefaultQuota(Wire.GetDefaultQuotaRequest request, ServerCallContext context) =>
+        ToWire(request.ProjectId, await quotas.DefaultsAsync(context.CancellationToken));
+
+    public override async Task<Wire.Quota> UpdateDefaultQuota(Wire.UpdateDefaultQuotaRequest request, ServerCallContext context) =>
+        ToWire("", await quotas.SetDefaultsAsync(context.GetOperation(), request.Limits, context.CancellationToken));
 
     public override async Task<Wire.Quota> UpdateQuota(Wire.UpdateQuotaRequest request, ServerCallContext context) => ToWire(
         request.ProjectId,

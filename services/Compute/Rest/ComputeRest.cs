@@ -1,8 +1,10 @@
 using Microsoft.AspNetCore.Builder;
 using Nephos.Compute.Aggregates;
 using Nephos.Compute.Flavors;
+using Nephos.Compute.Groups;
 using Nephos.Compute.Instances;
 using Nephos.Compute.Keypairs;
+using Nephos.Compute.Migrations;
 using Nephos.Compute.Nodes;
 using Nephos.Compute.Quotas;
 using Nephos.Hosting.Rest;
@@ -21,8 +23,10 @@ internal static class ComputeRest
             FlavorEndpoints.Map(rest, root);
             KeypairEndpoints.Map(rest, root);
             QuotaEndpoints.Map(rest, root);
+            MigrationEndpoints.Map(rest, root);
             NodeEndpoints.Map(rest, root);
             AggregateEndpoints.Map(rest, root);
+            ServerGroupEndpoints.Map(rest, root);
             ServerEndpoints.Map(rest, root);
             ServerActionEndpoints.Map(rest, root);
             ServerDeviceEndpoints.Map(rest, root);

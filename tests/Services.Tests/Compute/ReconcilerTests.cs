@@ -444,7 +444,7 @@ public sealed class ReconcilerTests
         Assert.Equal(0, (await world.UsageOfAsync("node")).Instances);
         Assert.Empty(world.Volumes.Attachments);
 
-        await world.Instances.UnshelveAsync(ComputeWorld.User, id, None);
+        await world.Instances.UnshelveAsync(ComputeWorld.User, id, (false, null), null, None);
         Assert.Equal((InstanceStatus.Active, null), StatusOf(await world.SettleAsync(id)));
         Assert.Equal(volume, Assert.Single(world.Volumes.Volumes.Keys));
         Assert.Equal(port, Assert.Single(world.Network.Ports.Keys));
