@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.IO.Hashing;
-using System.Security.Cryptography;
 
 namespace Nephos.Client.Objects;
 
@@ -23,10 +22,10 @@ public readonly record struct BlobId(ulong High, ulong Low) : IComparable<BlobId
 
     public DateTimeOffset Created => DateTimeOffset.FromUnixTimeMilliseconds((long)(High >> 16));
 
-    public static BlobId New(DateTimeOffset now)
+    public static BlobId New(DateTimeOffset now, Entropy entropy)
     {
         Span<byte> random = stackalloc byte[10];
-        RandomNumberGenerator.Fill(random);
+        entropy.Fill(random);
         var high = ((ulong)now.ToUnixTimeMilliseconds() << 16) | BinaryPrimitives.ReadUInt16BigEndian(random);
         return new BlobId(high, BinaryPrimitives.ReadUInt64BigEndian(random[2..]));
     }

@@ -30,6 +30,9 @@ internal sealed class Frame
 
     public void Use(int references) => _references = references;
 
+    /// <summary>One more holder.</summary>
+    public void Retain() => Interlocked.Increment(ref _references);
+
     public void Release()
     {
         if (Interlocked.Decrement(ref _references) == 0)

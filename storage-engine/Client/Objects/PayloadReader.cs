@@ -46,7 +46,8 @@ internal sealed class PayloadReader : IPayloadReader
         if (_left > 0)
         {
             var next = TakeNext();
-            _ahead = Task.Run(() => Fetch(next), CancellationToken.None);
+            _ahead = Task.Factory.StartNew(
+                () => Fetch(next), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _store.Options.Background);
         }
 
         return piece.Frame.Memory.Slice(piece.Start, piece.Length);

@@ -18,6 +18,11 @@ public sealed record PayloadStoreOptions
 
     /// <summary>Free frames of 1 MiB kept for use.</summary>
     public int FramesKept { get; init; } = 64;
+
+    public Entropy Entropy { get; init; } = Entropy.System;
+
+    /// <summary>Runs what goes on beside the caller.</summary>
+    public TaskScheduler Background { get; init; } = TaskScheduler.Default;
 }
 
 /// <summary>Writes payload to a quorum of the devices that the ring names, and reads it back from whichever has it.</summary>
@@ -40,7 +45,7 @@ public sealed class PayloadStore(IBlobNode node, BlobPins pins, PayloadStoreOpti
     public IPayloadWriter OpenWriter(PayloadOptions payload)
     {
         var hint = Encoding.UTF8.GetBytes($"{payload.Bucket.Account}/{payload.Bucket.Name}/{payload.Key}");
-        return new PayloadWriter(this, hint.AsMemory(0, Math.Min(hint.Length, 246)), payload.AllowInline);
+        return new PayloadWriter(this, hint.AsMemory(0, Math.Min(hint.Length, 246)), payload.AllowInline, payload.Digest);
     }
 
     public IPayloadReader OpenReader(Payload payload, long offsetBytes, long lengthBytes)

@@ -1,13 +1,16 @@
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 
 namespace Nephos.Client.Objects;
 
-internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hint, bool allowInline) : IPayloadWriter
+internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hint, bool allowInline, IncrementalHash? digest) : IPayloadWriter
 {
     private readonly Queue<FrameCommit> _inFlight = new();
     private BlobProgress? _progress;
     private readonly ImmutableArray<Extent>.Builder _extents = ImmutableArray.CreateBuilder<Extent>();
     private Frame? _frame;
+    private Task _digested = Task.CompletedTask;
+    private int _undigested;
     private BlobId _blob;
     private uint _nextFrame;
     private long _blobBytes;
@@ -53,6 +56,7 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
         if (_extents.Count == 0 && _nextFrame == 0 && allowInline && LengthBytes <= store.Options.InlineBytesMax)
         {
             var inline = _frame is null ? [] : _frame.Memory.Span[.._frame.Length].ToArray();
+            digest?.AppendData(inline);
             _frame?.Release();
             (_frame, _isComplete) = (null, true);
             return new Payload { LengthBytes = inline.Length, Inline = inline };
@@ -68,6 +72,7 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
             await SettleOldestAsync(cancellationToken);
         }
 
+        await _digested;
         EndBlob();
         _frame?.Release();
         (_frame, _isComplete) = (null, true);
@@ -84,6 +89,7 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
         _isComplete = true;
         _frame?.Release();
         _frame = null;
+        await _digested;
         if (_nextFrame > 0)
         {
             EndBlob();
@@ -104,7 +110,7 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
                 throw new ObjectEngineException(EngineFailure.TooLarge, $"A payload has at most {ObjectLimits.ExtentCountMax} extents.");
             }
 
-            _blob = BlobId.New(store.Time.GetUtcNow());
+            _blob = BlobId.New(store.Time.GetUtcNow(), store.Options.Entropy);
             store.Pins.Pin(_blob);
             _progress = store.Unfinished[_blob] = new BlobProgress(store, _blob);
         }
@@ -114,15 +120,48 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
             await SettleOldestAsync(cancellationToken);
         }
 
+        if (Volatile.Read(ref _undigested) >= store.Options.FramesInFlightMax)
+        {
+            await _digested;
+        }
+
         var frame = _frame!;
         _frame = null;
         _blobBytes += frame.Length;
+        Digest(frame);
         var commit = FrameCommit.Start(store, _blob, _nextFrame++, frame, hint, _progress!);
         _inFlight.Enqueue(commit);
         if (_blobBytes >= (long)store.Options.ExtentBytes << Math.Min(_extents.Count / 4, 4))
         {
             EndBlob();
         }
+    }
+
+    /// <summary>The digest is the slowest part of a large write, so it runs beside the rest; a frame that nothing follows is not worth a hop.</summary>
+    private void Digest(Frame frame)
+    {
+        if (digest is null)
+        {
+            return;
+        }
+
+        if (frame.Length < Frames.FrameBytes && _digested.IsCompletedSuccessfully)
+        {
+            digest.AppendData(frame.Memory.Span[..frame.Length]);
+            return;
+        }
+
+        frame.Retain();
+        Interlocked.Increment(ref _undigested);
+        _digested = _digested.ContinueWith(
+            (_, state) =>
+            {
+                var held = (Frame)state!;
+                digest.AppendData(held.Memory.Span[..held.Length]);
+                held.Release();
+                Interlocked.Decrement(ref _undigested);
+            },
+            frame, CancellationToken.None, TaskContinuationOptions.DenyChildAttach, store.Options.Background);
     }
 
     private void EndBlob()

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 
 namespace Nephos.Client.Objects;
 
@@ -27,6 +28,9 @@ public sealed record PayloadOptions
 
     /// <summary>False keeps even tiny payloads out of the record (parts of an upload).</summary>
     public bool AllowInline { get; init; } = true;
+
+    /// <summary>Is fed every byte in order, beside the writing; has them all when <see cref="IPayloadWriter.CompleteAsync"/> returns.</summary>
+    public IncrementalHash? Digest { get; init; }
 }
 
 /// <summary>Takes the bytes of one payload. One caller at a time. Disposing without completing discards what was written.</summary>

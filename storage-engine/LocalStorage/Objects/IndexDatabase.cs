@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using RocksDbSharp;
 
 namespace Nephos.LocalStorage.Objects;
 
@@ -16,7 +15,7 @@ public sealed record IndexDatabaseOptions
 }
 
 /// <summary>
-/// The rows of all index replicas on one device, in RocksDB without a write-ahead log: the journal is the log. Every row of a group
+/// The rows of all index replicas on one device, in a table without a log: the journal is the log. Every row of a group
 /// begins with the group's number; each batch also says up to where the group's log has been taken in, in the same table, so
 /// that what is on disk is always the state at one position.
 /// </summary>
@@ -24,40 +23,28 @@ public sealed class IndexDatabase : IDisposable
 {
     private const byte MetaTable = 0;
     private const int PrefixBytes = 4;
-    private const int PersistedTier = 2;
-    private static readonly WriteOptions WithoutLog = new WriteOptions().DisableWal(1);
-    private static readonly ReadOptions OnlyDurable = new ReadOptions().SetReadTier(PersistedTier);
-    private readonly RocksDb _db;
-    private readonly Cache _cache;
+    private const int CopyStepBytes = 4 << 20;
+    private readonly IRowTable _table;
 
-    public IndexDatabase(string path, IndexDatabaseOptions options)
+    internal IndexDatabase(IDeviceMedium medium, string name, IndexDatabaseOptions options)
     {
-        _cache = Cache.CreateLru((ulong)options.CacheBytes);
-        var table = new BlockBasedTableOptions()
-            .SetFilterPolicy(BloomFilterPolicy.Create(10, false))
-            .SetBlockCache(_cache)
-            .SetBlockSize(8 << 10)
-            .SetFormatVersion(5);
-        var db = new DbOptions()
-            .SetCreateIfMissing(true)
-            .SetWriteBufferSize((ulong)options.WriteBufferBytes)
-            .SetMaxOpenFiles(512)
-            .SetKeepLogFileNum(2)
-            .SetStatsDumpPeriodSec(0)
-            .SetMaxBackgroundFlushes(1)
-            .SetMaxBackgroundCompactions(2)
-            .SetLevelCompactionDynamicLevelBytes(true)
-            .SetBlockBasedTableFactory(table);
-        Native.Instance.rocksdb_options_set_enable_blob_files(db.Handle, 1);
-        Native.Instance.rocksdb_options_set_min_blob_size(db.Handle, (ulong)options.SeparateValueBytes);
-        Native.Instance.rocksdb_options_set_enable_blob_gc(db.Handle, 1);
-        _db = RocksDb.Open(db, path);
+        var table = new RowTableOptions(options.WriteBufferBytes, options.CacheBytes) { SeparateValueBytes = options.SeparateValueBytes };
+        try
+        {
+            _table = medium.OpenTable(name, table);
+        }
+        catch (RocksDbSharp.RocksDbException)
+        {
+            // The replicas on this device begin anew from the others.
+            medium.DeleteTable(name);
+            _table = medium.OpenTable(name, table);
+        }
     }
 
     /// <summary>Takes in one entry of a group's log.</summary>
     public void Apply(uint group, ReadOnlySpan<byte> batch, ulong epoch, ulong sequence)
     {
-        using var changes = new WriteBatch();
+        using var changes = _table.NewBatch();
         Span<byte> key = stackalloc byte[1024 * 4];
         Span<byte> end = stackalloc byte[1024 * 4];
         while (!batch.IsEmpty)
@@ -69,14 +56,14 @@ public sealed class IndexDatabase : IDisposable
             {
                 case IndexBatch.PutKind:
                     var length = BinaryPrimitives.ReadInt32LittleEndian(batch);
-                    changes.Put((ReadOnlySpan<byte>)row, batch.Slice(4, length));
+                    changes.Put(row, batch.Slice(4, length));
                     batch = batch[(4 + length)..];
                     break;
                 case IndexBatch.DeleteKind:
-                    changes.Delete((ReadOnlySpan<byte>)row);
+                    changes.Delete(row);
                     break;
                 case IndexBatch.DeleteRangeKind:
-                    DeleteRange(changes, row, WithPrefix(group, TakeKey(ref batch), end));
+                    changes.DeleteRange(row, WithPrefix(group, TakeKey(ref batch), end));
                     break;
                 default:
                     throw new InvalidDataException($"Unknown change {kind} in entry {epoch}:{sequence}.");
@@ -84,60 +71,58 @@ public sealed class IndexDatabase : IDisposable
         }
 
         PutApplied(changes, group, epoch, sequence);
-        _db.Write(changes, WithoutLog);
+        _table.Write(changes);
     }
 
     /// <summary>The position up to which a group's log has been taken in.</summary>
-    public (ulong Epoch, ulong Sequence) Applied(uint group) => ReadApplied(group, null);
+    public (ulong Epoch, ulong Sequence) Applied(uint group) => ReadApplied(group, isDurable: false);
 
     /// <summary>The same for what would be there after a crash.</summary>
-    public (ulong Epoch, ulong Sequence) AppliedDurably(uint group) => ReadApplied(group, OnlyDurable);
+    public (ulong Epoch, ulong Sequence) AppliedDurably(uint group) => ReadApplied(group, isDurable: true);
 
     /// <summary>The value of a row, or null.</summary>
     public byte[]? Get(uint group, ReadOnlySpan<byte> key)
     {
         Span<byte> row = stackalloc byte[PrefixBytes + key.Length];
-        return _db.Get(WithPrefix(group, key, row));
+        return _table.Get(WithPrefix(group, key, row));
     }
 
     /// <summary>Rows of one group as they are now, in key order.</summary>
-    public IndexCursor OpenCursor(uint group) => new(_db, group);
+    public IndexCursor OpenCursor(uint group) => new(_table.OpenCursor(fillCache: true), group);
 
     /// <summary>Makes everything applied so far durable.</summary>
-    public void Flush() => _db.Flush(new FlushOptions().SetWaitForFlush(true));
+    public void Flush() => _table.Flush();
 
     /// <summary>Replaces all rows of a group by a copy of another replica's, durably; interrupted, it leaves the group empty.</summary>
     public (ulong Epoch, ulong Sequence) CopyFrom(IndexDatabase source, uint group, CancellationToken cancellationToken)
     {
         Clear(group);
-        using var snapshot = source._db.CreateSnapshot();
-        var options = new ReadOptions().SetSnapshot(snapshot).SetFillCache(false);
-        using var cursor = new IndexCursor(source._db, group, options);
-        var applied = source.ReadApplied(group, options);
-        var changes = new WriteBatch();
+        using var cursor = new IndexCursor(source._table.OpenCursor(fillCache: false), group);
+        using var changes = _table.NewBatch();
+        var applied = default((ulong Epoch, ulong Sequence));
         var bytes = 0;
         Span<byte> key = stackalloc byte[1024 * 4];
         for (cursor.Seek([]); cursor.IsValid; cursor.Next())
         {
             if (cursor.Key[0] == MetaTable)
             {
+                applied = ToPosition(cursor.Value);
                 continue;
             }
 
-            changes.Put((ReadOnlySpan<byte>)WithPrefix(group, cursor.Key, key), cursor.Value);
+            changes.Put(WithPrefix(group, cursor.Key, key), cursor.Value);
             bytes += cursor.Value.Length;
-            if (bytes > 4 << 20)
+            if (bytes > CopyStepBytes)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                _db.Write(changes, WithoutLog);
+                _table.Write(changes);
                 changes.Clear();
                 bytes = 0;
             }
         }
 
         PutApplied(changes, group, applied.Epoch, applied.Sequence);
-        _db.Write(changes, WithoutLog);
-        changes.Dispose();
+        _table.Write(changes);
         Flush();
         return applied;
     }
@@ -145,20 +130,17 @@ public sealed class IndexDatabase : IDisposable
     /// <summary>Removes all rows of a group, durably.</summary>
     public void Clear(uint group)
     {
-        using var changes = new WriteBatch();
+        using var changes = _table.NewBatch();
         Span<byte> from = stackalloc byte[PrefixBytes];
         Span<byte> to = stackalloc byte[PrefixBytes];
         BinaryPrimitives.WriteUInt32BigEndian(from, group);
         BinaryPrimitives.WriteUInt32BigEndian(to, group + 1);
-        DeleteRange(changes, from, to);
-        _db.Write(changes, WithoutLog);
+        changes.DeleteRange(from, to);
+        _table.Write(changes);
         Flush();
     }
 
-    public void Dispose() => _db.Dispose();
-
-    private static void DeleteRange(WriteBatch changes, ReadOnlySpan<byte> from, ReadOnlySpan<byte> to) =>
-        changes.DeleteRange(from.ToArray(), (ulong)from.Length, to.ToArray(), (ulong)to.Length);
+    public void Dispose() => _table.Dispose();
 
     private static ReadOnlySpan<byte> TakeKey(ref ReadOnlySpan<byte> batch)
     {
@@ -175,43 +157,40 @@ public sealed class IndexDatabase : IDisposable
         return row[..(PrefixBytes + key.Length)];
     }
 
-    private static void PutApplied(WriteBatch changes, uint group, ulong epoch, ulong sequence)
+    private static void PutApplied(IRowBatch changes, uint group, ulong epoch, ulong sequence)
     {
         Span<byte> row = stackalloc byte[PrefixBytes + 1];
         Span<byte> value = stackalloc byte[16];
         BinaryPrimitives.WriteUInt64LittleEndian(value, epoch);
         BinaryPrimitives.WriteUInt64LittleEndian(value[8..], sequence);
-        changes.Put((ReadOnlySpan<byte>)WithPrefix(group, [MetaTable], row), value);
+        changes.Put(WithPrefix(group, [MetaTable], row), value);
     }
 
-    private (ulong Epoch, ulong Sequence) ReadApplied(uint group, ReadOptions? options)
+    private (ulong Epoch, ulong Sequence) ReadApplied(uint group, bool isDurable)
     {
         Span<byte> row = stackalloc byte[PrefixBytes + 1];
-        var value = _db.Get((ReadOnlySpan<byte>)WithPrefix(group, [MetaTable], row), readOptions: options);
-        return value is null
-            ? default
-            : (BinaryPrimitives.ReadUInt64LittleEndian(value), BinaryPrimitives.ReadUInt64LittleEndian(value.AsSpan(8)));
+        var key = WithPrefix(group, [MetaTable], row);
+        return (isDurable ? _table.GetDurable(key) : _table.Get(key)) is { } value ? ToPosition(value) : default;
     }
+
+    private static (ulong Epoch, ulong Sequence) ToPosition(ReadOnlySpan<byte> value) =>
+        (BinaryPrimitives.ReadUInt64LittleEndian(value), BinaryPrimitives.ReadUInt64LittleEndian(value[8..]));
 }
 
 /// <summary>Walks the rows of one group in key order. One thread at a time; the spans are valid until the next move.</summary>
 public sealed class IndexCursor : IDisposable
 {
-    private readonly Iterator _iterator;
+    private readonly IRowCursor _cursor;
     private readonly uint _group;
 
-    internal IndexCursor(RocksDb db, uint group, ReadOptions? options = null)
-    {
-        _group = group;
-        _iterator = db.NewIterator(null, options);
-    }
+    internal IndexCursor(IRowCursor cursor, uint group) => (_cursor, _group) = (cursor, group);
 
     public bool IsValid { get; private set; }
 
     /// <summary>The key without the group's number.</summary>
-    public ReadOnlySpan<byte> Key => _iterator.GetKeySpan()[4..];
+    public ReadOnlySpan<byte> Key => _cursor.Key[4..];
 
-    public ReadOnlySpan<byte> Value => _iterator.GetValueSpan();
+    public ReadOnlySpan<byte> Value => _cursor.Value;
 
     /// <summary>Moves to the first key that is not less.</summary>
     public void Seek(ReadOnlySpan<byte> key)
@@ -219,7 +198,7 @@ public sealed class IndexCursor : IDisposable
         Span<byte> row = stackalloc byte[4 + key.Length];
         BinaryPrimitives.WriteUInt32BigEndian(row, _group);
         key.CopyTo(row[4..]);
-        _iterator.Seek(row);
+        _cursor.Seek(row);
         Check();
     }
 
@@ -229,10 +208,10 @@ public sealed class IndexCursor : IDisposable
         Span<byte> row = stackalloc byte[4 + key.Length];
         BinaryPrimitives.WriteUInt32BigEndian(row, _group);
         key.CopyTo(row[4..]);
-        _iterator.SeekForPrev(row);
-        if (_iterator.Valid() && _iterator.GetKeySpan().SequenceEqual(row))
+        _cursor.SeekForPrevious(row);
+        if (_cursor.IsValid && _cursor.Key.SequenceEqual(row))
         {
-            _iterator.Prev();
+            _cursor.Previous();
         }
 
         Check();
@@ -240,18 +219,18 @@ public sealed class IndexCursor : IDisposable
 
     public void Next()
     {
-        _iterator.Next();
+        _cursor.Next();
         Check();
     }
 
     public void Previous()
     {
-        _iterator.Prev();
+        _cursor.Previous();
         Check();
     }
 
-    public void Dispose() => _iterator.Dispose();
+    public void Dispose() => _cursor.Dispose();
 
     private void Check() =>
-        IsValid = _iterator.Valid() && BinaryPrimitives.ReadUInt32BigEndian(_iterator.GetKeySpan()) == _group;
+        IsValid = _cursor.IsValid && BinaryPrimitives.ReadUInt32BigEndian(_cursor.Key) == _group;
 }

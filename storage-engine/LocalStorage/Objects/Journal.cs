@@ -4,8 +4,11 @@ namespace Nephos.LocalStorage.Objects;
 
 public sealed record JournalOptions
 {
-    /// <summary>Size of each journal file; at least 9 MiB.</summary>
+    /// <summary>Size of each journal file; at least 1 MiB more than <see cref="WriteBytesMax"/>.</summary>
     public long SegmentBytes { get; init; } = 16L << 20;
+
+    /// <summary>Bytes written at once; no append may be larger.</summary>
+    public int WriteBytesMax { get; init; } = 8 << 20;
 
     /// <summary>Segments kept for replicas that are behind, before decided entries are trimmed.</summary>
     public int SegmentsKept { get; init; } = 4;
@@ -17,6 +20,7 @@ public sealed record JournalOptions
 /// </summary>
 public sealed class Journal : IDisposable
 {
+    private const string SegmentsName = "journal";
     private readonly SegmentPool _pool;
     private readonly JournalCommitter _committer;
     private readonly JournalOptions _options;
@@ -24,12 +28,12 @@ public sealed class Journal : IDisposable
     private Journal(SegmentPool pool, JournalCommitter committer, JournalOptions options) =>
         (_pool, _committer, _options) = (pool, committer, options);
 
-    public static Journal Open(
-        string directory, Guid deviceId, JournalOptions options, Func<long, bool> hasRoom, TimeProvider time)
+    internal static Journal Open(
+        IDeviceMedium medium, Guid deviceId, JournalOptions options, Func<long, bool> hasRoom, TimeProvider time)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(options.SegmentBytes, 9L << 20);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.SegmentBytes, options.WriteBytesMax + (1L << 20));
         var pool = SegmentPool.Open(
-            Path.Combine(directory, "journal"), SegmentKind.Journal, deviceId, options.SegmentBytes, reserve: 1, hasRoom, time,
+            medium, SegmentsName, SegmentKind.Journal, deviceId, options.SegmentBytes, reserve: 1, hasRoom, time,
             out var used, out var damaged);
         var recovery = new JournalRecovery();
         recovery.Read(used);
@@ -39,17 +43,17 @@ public sealed class Journal : IDisposable
         }
 
         var groups = recovery.Groups.ToDictionary();
-        foreach (var path in damaged)
+        foreach (var name in damaged)
         {
             // Whatever it held is unknown.
-            File.Delete(path);
+            pool.Delete(name);
             foreach (var group in groups.Values)
             {
                 group.IsDamaged = true;
             }
         }
 
-        var committer = new JournalCommitter(pool, groups, used, recovery.LastBatch, recovery.Position);
+        var committer = new JournalCommitter(medium, pool, groups, used, recovery.LastBatch, recovery.Position, options.WriteBytesMax);
         return new Journal(pool, committer, options);
     }
 

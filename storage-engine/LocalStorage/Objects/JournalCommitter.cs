@@ -40,9 +40,9 @@ internal sealed class JournalCommitter : IDisposable
     /// <summary>Room for the state of all groups, which a new segment begins with.</summary>
     private const int StateRoomBytes = 256 << 10;
     private readonly SegmentPool _pool;
-    private readonly AlignedBuffer _buffer = new(8 << 20);
-    private readonly object _gate = new();
-    private readonly Thread _thread;
+    private readonly AlignedBuffer _buffer;
+    private readonly Lock _gate = new();
+    private readonly IWorker _worker;
     private readonly List<SegmentFile> _segments;
     private readonly List<JournalRequest> _placed = [];
     private readonly List<(Guid Group, ulong Sequence, JournalPlace Place)> _entries = [];
@@ -54,11 +54,12 @@ internal sealed class JournalCommitter : IDisposable
     private bool _stopping;
 
     public JournalCommitter(
-        SegmentPool pool, Dictionary<Guid, JournalGroup> groups, List<SegmentFile> segments, ulong lastBatch, long position)
+        IDeviceMedium medium, SegmentPool pool, Dictionary<Guid, JournalGroup> groups, List<SegmentFile> segments, ulong lastBatch, long position,
+        int writeBytesMax)
     {
         (_pool, Groups, _segments, _batch, _position) = (pool, groups, segments, lastBatch + 1, position);
-        _thread = new Thread(Run) { IsBackground = true, Name = "journal committer" };
-        _thread.Start();
+        _buffer = medium.Allocate(writeBytesMax);
+        _worker = medium.StartWorker("journal committer", WriteWaiting);
     }
 
     /// <summary>Also the lock for what is in it.</summary>
@@ -87,7 +88,7 @@ internal sealed class JournalCommitter : IDisposable
                 _waiting.Add(request);
                 if (_waiting.Count == 1)
                 {
-                    Monitor.Pulse(_gate);
+                    _worker.Wake();
                 }
 
                 return task;
@@ -119,10 +120,9 @@ internal sealed class JournalCommitter : IDisposable
         lock (_gate)
         {
             _stopping = true;
-            Monitor.Pulse(_gate);
         }
 
-        _thread.Join();
+        _worker.Dispose();
         ((IDisposable)_buffer).Dispose();
         foreach (var segment in _segments)
         {
@@ -130,17 +130,12 @@ internal sealed class JournalCommitter : IDisposable
         }
     }
 
-    private void Run()
+    private void WriteWaiting()
     {
         while (true)
         {
             lock (_gate)
             {
-                while (_waiting.Count == 0 && !_stopping)
-                {
-                    Monitor.Wait(_gate);
-                }
-
                 if (_waiting.Count == 0)
                 {
                     return;

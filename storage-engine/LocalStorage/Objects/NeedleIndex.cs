@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using RocksDbSharp;
 
 namespace Nephos.LocalStorage.Objects;
 
@@ -51,33 +50,16 @@ internal readonly record struct VolumeRow(long Position, long LiveBytes, long De
         source[32] != 0);
 }
 
-/// <summary>The index from needle to place, in RocksDB without a write-ahead log: the volumes are the log.</summary>
+/// <summary>The index from needle to place, in a table without a log: the volumes are the log.</summary>
 /// <remarks>
 /// One table, so that a batch reaches the disk whole or not at all: "n" + needle key -> <see cref="NeedleLocation"/>,
 /// "v" + volume id (big-endian) -> <see cref="VolumeRow"/>. After a crash the rows say up to which position each volume is
 /// indexed, and the volume's tail is read again from there.
 /// </remarks>
-internal sealed class NeedleIndex : IDisposable
+internal sealed class NeedleIndex(IRowTable table) : IDisposable
 {
     private const byte NeedleTable = (byte)'n', VolumeTable = (byte)'v';
-    private static readonly WriteOptions WithoutLog = new WriteOptions().DisableWal(1);
-    private readonly RocksDb _db;
-    private readonly WriteBatch _batch = new();
-
-    public NeedleIndex(string path, long cacheBytes)
-    {
-        var table = new BlockBasedTableOptions()
-            .SetFilterPolicy(BloomFilterPolicy.Create(10, false))
-            .SetBlockCache(Cache.CreateLru((ulong)cacheBytes));
-        var options = new DbOptions()
-            .SetCreateIfMissing(true)
-            .SetWriteBufferSize(16 << 20)
-            .SetMaxOpenFiles(256)
-            .SetKeepLogFileNum(2)
-            .SetStatsDumpPeriodSec(0)
-            .SetBlockBasedTableFactory(table);
-        _db = RocksDb.Open(options, path);
-    }
+    private readonly IRowBatch _batch = table.NewBatch();
 
     public bool TryFind(in NeedleKey key, out NeedleLocation location)
     {
@@ -85,7 +67,7 @@ internal sealed class NeedleIndex : IDisposable
         Span<byte> value = stackalloc byte[NeedleLocation.SizeBytes];
         row[0] = NeedleTable;
         key.Write(row[1..]);
-        if (!_db.GetFixedSizeValue(row, value))
+        if (!table.TryGet(row, value))
         {
             location = default;
             return false;
@@ -101,31 +83,30 @@ internal sealed class NeedleIndex : IDisposable
         Span<byte> row = stackalloc byte[1 + NeedleKey.SizeBytes];
         row[0] = NeedleTable;
         from.Write(row[1..]);
-        using var iterator = _db.NewIterator();
-        for (iterator.Seek(row); iterator.Valid(); iterator.Next())
+        using var cursor = table.OpenCursor(fillCache: true);
+        for (cursor.Seek(row); cursor.IsValid; cursor.Next())
         {
-            var key = iterator.GetKeySpan();
-            if (key[0] != NeedleTable || !visitor(NeedleKey.Read(key[1..]), NeedleLocation.Read(iterator.GetValueSpan())))
+            var key = cursor.Key;
+            if (key[0] != NeedleTable || !visitor(NeedleKey.Read(key[1..]), NeedleLocation.Read(cursor.Value)))
             {
                 return;
             }
         }
     }
 
-    public long EstimateCount() => long.TryParse(_db.GetProperty("rocksdb.estimate-num-keys"), out var count) ? count : 0;
+    public long EstimateCount() => table.EstimateCount();
 
     public Dictionary<ulong, VolumeRow> ReadVolumes()
     {
         var rows = new Dictionary<ulong, VolumeRow>();
-        using var iterator = _db.NewIterator();
-        for (iterator.Seek([VolumeTable]); iterator.Valid() && iterator.GetKeySpan()[0] == VolumeTable; iterator.Next())
+        using var cursor = table.OpenCursor(fillCache: true);
+        for (cursor.Seek([VolumeTable]); cursor.IsValid && cursor.Key[0] == VolumeTable; cursor.Next())
         {
-            rows.Add(BinaryPrimitives.ReadUInt64BigEndian(iterator.GetKeySpan()[1..]), VolumeRow.Read(iterator.GetValueSpan()));
+            rows.Add(BinaryPrimitives.ReadUInt64BigEndian(cursor.Key[1..]), VolumeRow.Read(cursor.Value));
         }
 
         return rows;
     }
-
     // The batch belongs to one thread: the committer, or recovery before it starts.
 
     public void Put(in NeedleKey key, in NeedleLocation location)
@@ -135,7 +116,7 @@ internal sealed class NeedleIndex : IDisposable
         row[0] = NeedleTable;
         key.Write(row[1..]);
         location.Write(value);
-        _batch.Put((ReadOnlySpan<byte>)row, value);
+        _batch.Put(row, value);
     }
 
     public void Remove(in NeedleKey key)
@@ -143,7 +124,7 @@ internal sealed class NeedleIndex : IDisposable
         Span<byte> row = stackalloc byte[1 + NeedleKey.SizeBytes];
         row[0] = NeedleTable;
         key.Write(row[1..]);
-        _batch.Delete((ReadOnlySpan<byte>)row);
+        _batch.Delete(row);
     }
 
     public void PutVolume(ulong id, in VolumeRow volume)
@@ -153,7 +134,7 @@ internal sealed class NeedleIndex : IDisposable
         row[0] = VolumeTable;
         BinaryPrimitives.WriteUInt64BigEndian(row[1..], id);
         volume.Write(value);
-        _batch.Put((ReadOnlySpan<byte>)row, value);
+        _batch.Put(row, value);
     }
 
     public void RemoveVolume(ulong id)
@@ -161,25 +142,25 @@ internal sealed class NeedleIndex : IDisposable
         Span<byte> row = stackalloc byte[9];
         row[0] = VolumeTable;
         BinaryPrimitives.WriteUInt64BigEndian(row[1..], id);
-        _batch.Delete((ReadOnlySpan<byte>)row);
+        _batch.Delete(row);
     }
 
     /// <summary>Makes everything put and removed since the last call visible at once.</summary>
     public void Apply()
     {
-        if (_batch.Count() > 0)
+        if (_batch.Count > 0)
         {
-            _db.Write(_batch, WithoutLog);
+            table.Write(_batch);
             _batch.Clear();
         }
     }
 
     /// <summary>Makes everything applied so far durable.</summary>
-    public void Flush() => _db.Flush(new FlushOptions().SetWaitForFlush(true));
+    public void Flush() => table.Flush();
 
     public void Dispose()
     {
         _batch.Dispose();
-        _db.Dispose();
+        table.Dispose();
     }
 }

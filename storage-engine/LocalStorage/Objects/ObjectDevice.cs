@@ -1,5 +1,3 @@
-using Microsoft.Win32.SafeHandles;
-
 namespace Nephos.LocalStorage.Objects;
 
 public sealed record ObjectDeviceOptions
@@ -15,6 +13,10 @@ public sealed record ObjectDeviceOptions
 
     /// <summary>Bytes of the file system left free for the index, compaction and everyone else.</summary>
     public long HeadroomBytes { get; init; } = 256L << 20;
+
+    internal Func<string, IDeviceMedium> Medium { get; init; } = path => new FileMedium(path);
+
+    internal Func<Guid> NewId { get; init; } = Guid.NewGuid;
 }
 
 /// <summary>
@@ -23,19 +25,17 @@ public sealed record ObjectDeviceOptions
 /// </summary>
 public sealed class ObjectDevice : IDisposable
 {
-    private readonly SafeFileHandle _header;
-    private readonly string _headerPath;
+    private readonly IDeviceMedium _medium;
+    private readonly ISegmentDirectory _volumeFiles;
     private readonly ObjectDeviceOptions _options;
-    private readonly ulong? _fileSystem;
     private VolumeStore _volumes = null!;
     private Journal _journal = null!;
     private bool _opened;
 
-    private ObjectDevice(string path, DeviceHeader header, SafeFileHandle file, bool isNew, ObjectDeviceOptions options)
+    private ObjectDevice(string path, DeviceHeader header, IDeviceMedium medium, bool isNew, ObjectDeviceOptions options)
     {
-        (Path, Header, IsNew, _header, _options) = (path, header, isNew, file, options);
-        _headerPath = System.IO.Path.Combine(path, "device");
-        _fileSystem = DirectIo.FileSystemOf(path);
+        (Path, Header, IsNew, _medium, _options) = (path, header, isNew, medium, options);
+        _volumeFiles = medium.OpenSegments("volumes");
     }
 
     public string Path { get; }
@@ -55,64 +55,45 @@ public sealed class ObjectDevice : IDisposable
     /// <exception cref="IOException">In use by another process, another device's directory, or not usable.</exception>
     public static ObjectDevice Open(string path, int number, ObjectDeviceOptions options, TimeProvider time)
     {
-        Directory.CreateDirectory(path);
-        var headerPath = System.IO.Path.Combine(path, "device");
-        var isNew = !File.Exists(headerPath);
-        if (isNew)
-        {
-            Create(path, headerPath, new DeviceHeader(Guid.NewGuid(), number, time.GetUtcNow().ToUnixTimeMilliseconds()));
-        }
-
-        var file = File.OpenHandle(headerPath, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        var medium = options.Medium(path);
         try
         {
-            if (!DirectIo.TryLock(file))
-            {
-                throw new IOException($"{path} is in use by another process.");
-            }
-
-            var page = new byte[DeviceHeader.SizeBytes];
-            RandomAccess.Read(file, page, 0);
-            if (!DeviceHeader.TryRead(page, out var header))
-            {
-                throw new IOException($"{headerPath} is damaged or of a newer version.");
-            }
-
+            var stored = medium.Open();
+            var header = stored ?? new DeviceHeader(options.NewId(), number, time.GetUtcNow().ToUnixTimeMilliseconds());
             if (header.Number != number)
             {
                 throw new IOException($"{path} is the directory of device {header.Number}, not of {number}.");
             }
 
-            var device = new ObjectDevice(path, header, file, isNew, options);
+            if (stored is null)
+            {
+                medium.Create(header);
+            }
+
+            var device = new ObjectDevice(path, header, medium, isNew: stored is null, options);
             device.OpenStores(time);
             return device;
         }
         catch
         {
-            file.Dispose();
+            medium.Dispose();
             throw;
         }
     }
 
     /// <summary>Why the device can no longer be used; null while it can.</summary>
     public string? FindFault() =>
-        !DirectIo.IsStillAt(_header, _headerPath) ? "its directory was removed or replaced"
+        !_medium.IsStillThere() ? "its directory was removed or replaced"
         : _volumes.HasFailed ? "writes to its volumes failed"
         : _journal.HasFailed ? "writes to its journal failed"
         : null;
 
-    /// <summary>
-    /// Whether a successor may be made at the same place: the directory above is on the file system the device was on, so a disk
-    /// that was unmounted is not taken for an emptied directory.
-    /// </summary>
-    public bool CanBeReplacedInPlace() =>
-        _fileSystem is not null
-        && System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(Path)) is { } parent
-        && DirectIo.FileSystemOf(Directory.Exists(Path) ? Path : parent) == _fileSystem;
+    /// <summary>Whether an empty device may be begun at the same place.</summary>
+    public bool CanBeReplacedInPlace() => _medium.CanBeReplacedInPlace();
 
     public long UsedBytes => _volumes.SizeBytes + _journal.SizeBytes;
 
-    public long CapacityBytes => Math.Min(_options.CapacityBytes ?? long.MaxValue, UsedBytes + Math.Max(0, FreeBytes() - _options.HeadroomBytes));
+    public long CapacityBytes => Math.Min(_options.CapacityBytes ?? long.MaxValue, UsedBytes + Math.Max(0, _medium.FreeBytes() - _options.HeadroomBytes));
 
     public void Dispose()
     {
@@ -123,42 +104,18 @@ public sealed class ObjectDevice : IDisposable
             Index.Dispose();
         }
 
-        _header.Dispose();
-    }
-
-    private static void Create(string path, string headerPath, DeviceHeader header)
-    {
-        // The header comes last: a directory without it is an empty one.
-        foreach (var leftover in (ReadOnlySpan<string>)["volumes", "needles", "journal", "index"])
-        {
-            var directory = System.IO.Path.Combine(path, leftover);
-            if (Directory.Exists(directory))
-            {
-                Directory.Delete(directory, recursive: true);
-            }
-        }
-
-        var page = new byte[DeviceHeader.SizeBytes];
-        header.Write(page);
-        using (var file = File.OpenHandle(headerPath + ".new", FileMode.Create, FileAccess.Write))
-        {
-            RandomAccess.Write(file, page, 0);
-            RandomAccess.FlushToDisk(file);
-        }
-
-        File.Move(headerPath + ".new", headerPath, overwrite: true);
-        DirectIo.SyncDirectory(path);
+        _medium.Dispose();
     }
 
     private void OpenStores(TimeProvider time)
     {
-        _volumes = VolumeStore.Open(Path, Header.Id, _options.Volumes, HasRoom, time);
+        _volumes = VolumeStore.Open(_medium, Header.Id, _options.Volumes, HasRoom, time);
         try
         {
-            _journal = Journal.Open(Path, Header.Id, _options.Journal, HasFreeSpace, time);
+            _journal = Journal.Open(_medium, Header.Id, _options.Journal, HasFreeSpace, time);
             try
             {
-                Index = OpenIndex();
+                Index = new IndexDatabase(_medium, "index", _options.Index);
             }
             catch
             {
@@ -175,41 +132,11 @@ public sealed class ObjectDevice : IDisposable
         _opened = true;
     }
 
-    private IndexDatabase OpenIndex()
-    {
-        var path = System.IO.Path.Combine(Path, "index");
-        try
-        {
-            return new IndexDatabase(path, _options.Index);
-        }
-        catch (RocksDbSharp.RocksDbException)
-        {
-            // The replicas on this device begin anew from the others.
-            Directory.Delete(path, recursive: true);
-            return new IndexDatabase(path, _options.Index);
-        }
-    }
-
     /// <summary>Growth of the volumes stops at the capacity and before the headroom.</summary>
     private bool HasRoom(long bytes) =>
-        FreeBytes() >= bytes + _options.HeadroomBytes && (_options.CapacityBytes is not { } capacity || VolumeBytes() + bytes <= capacity);
+        _medium.FreeBytes() >= bytes + _options.HeadroomBytes
+        && (_options.CapacityBytes is not { } capacity || _volumeFiles.TotalBytes + bytes <= capacity);
 
     /// <summary>The journal is small and may use the headroom: deletes go through it.</summary>
-    private bool HasFreeSpace(long bytes) => FreeBytes() >= bytes + _options.HeadroomBytes / 4;
-
-    private long VolumeBytes() => Directory.Exists(System.IO.Path.Combine(Path, "volumes"))
-        ? new DirectoryInfo(System.IO.Path.Combine(Path, "volumes")).EnumerateFiles("*.seg").Sum(f => f.Length)
-        : 0;
-
-    private long FreeBytes()
-    {
-        try
-        {
-            return new DriveInfo(Path).AvailableFreeSpace;
-        }
-        catch (IOException)
-        {
-            return 0;
-        }
-    }
+    private bool HasFreeSpace(long bytes) => _medium.FreeBytes() >= bytes + _options.HeadroomBytes / 4;
 }

@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace Nephos.LocalStorage.Objects;
 
-/// <summary>The segment files of one directory: those in use, and a stock of prepared ones that a thread keeps up.</summary>
+/// <summary>The segment files of one directory: those in use, and a stock of prepared ones that a worker keeps up.</summary>
 internal sealed class SegmentPool : IDisposable
 {
-    private readonly string _directory;
+    private readonly ISegmentDirectory _directory;
     private readonly SegmentKind _kind;
     private readonly Guid _deviceId;
     private readonly long _segmentBytes;
@@ -13,11 +13,12 @@ internal sealed class SegmentPool : IDisposable
     private readonly Func<long, bool> _hasRoom;
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
-    private readonly ManualResetEventSlim _wanted = new(false);
-    private readonly ManualResetEventSlim _prepared = new(false);
+
+    // Held while a file is written, by the worker or by an appender that cannot wait for it.
+    private readonly Lock _preparing = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Queue<SegmentFile> _free = new();
-    private readonly Thread _preparer;
+    private IWorker? _worker;
     private ulong _lastId;
     private int _nextNumber;
     private int _inUse;
@@ -27,11 +28,10 @@ internal sealed class SegmentPool : IDisposable
     /// <param name="reserve">Prepared files kept for work that frees space: deletes and compaction.</param>
     /// <param name="hasRoom">Whether the device may grow by this many bytes.</param>
     private SegmentPool(
-        string directory, SegmentKind kind, Guid deviceId, long segmentBytes, int reserve, Func<long, bool> hasRoom, TimeProvider time)
+        ISegmentDirectory directory, SegmentKind kind, Guid deviceId, long segmentBytes, int reserve, Func<long, bool> hasRoom, TimeProvider time)
     {
         (_directory, _kind, _deviceId, _segmentBytes) = (directory, kind, deviceId, segmentBytes);
         (_reserve, _hasRoom, _time) = (reserve, hasRoom, time);
-        _preparer = new Thread(PrepareLoop) { IsBackground = true, Name = $"prepare {kind}" };
     }
 
     /// <summary>Prepared and used files together.</summary>
@@ -58,33 +58,27 @@ internal sealed class SegmentPool : IDisposable
         }
     }
 
-    /// <summary>Opens the directory; <paramref name="used"/> gets the segments in use, oldest first, and the paths of damaged ones.</summary>
+    /// <summary>Opens the directory; <paramref name="used"/> gets the segments in use, oldest first, and the names of damaged ones.</summary>
     public static SegmentPool Open(
-        string directory, SegmentKind kind, Guid deviceId, long segmentBytes, int reserve, Func<long, bool> hasRoom, TimeProvider time,
+        IDeviceMedium medium, string name, SegmentKind kind, Guid deviceId, long segmentBytes, int reserve, Func<long, bool> hasRoom, TimeProvider time,
         out List<SegmentFile> used, out List<string> damaged)
     {
-        Directory.CreateDirectory(directory);
+        var directory = medium.OpenSegments(name);
         var pool = new SegmentPool(directory, kind, deviceId, segmentBytes, reserve, hasRoom, time);
         used = [];
         damaged = [];
-        foreach (var path in Directory.GetFiles(directory))
+        foreach (var entry in directory.Names)
         {
-            if (path.EndsWith(".new", StringComparison.Ordinal))
-            {
-                File.Delete(path);
-                continue;
-            }
-
-            if (int.TryParse(Path.GetFileNameWithoutExtension(path), NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+            if (int.TryParse(Path.GetFileNameWithoutExtension(entry), NumberStyles.None, CultureInfo.InvariantCulture, out var number))
             {
                 pool._nextNumber = Math.Max(pool._nextNumber, number + 1);
             }
 
-            var file = SegmentFile.Open(path);
+            var file = directory.Open(entry);
             if (file is null || file.Header.Kind != kind)
             {
                 file?.Dispose();
-                damaged.Add(path);
+                damaged.Add(entry);
                 continue;
             }
 
@@ -96,7 +90,7 @@ internal sealed class SegmentPool : IDisposable
             else if (file.Id == 0)
             {
                 file.Dispose(); // The configured size changed since it was prepared.
-                File.Delete(path);
+                directory.Delete(entry);
             }
             else
             {
@@ -106,15 +100,15 @@ internal sealed class SegmentPool : IDisposable
 
         used.Sort((a, b) => a.Id.CompareTo(b.Id));
         pool._inUse = used.Count;
-        pool._preparer.Start();
-        pool._wanted.Set();
+        pool._worker = medium.StartWorker($"prepare {kind}", pool.PrepareWanted);
+        pool._worker.Wake();
         return pool;
     }
 
-    /// <summary>A prepared file with a new id; waits for the preparer; null when the device may not grow.</summary>
+    /// <summary>A prepared file with a new id; prepares one when there is none; null when the device may not grow.</summary>
     public SegmentFile? Take(bool useReserve)
     {
-        while (true)
+        while (!_stop.IsCancellationRequested)
         {
             lock (_gate)
             {
@@ -126,7 +120,7 @@ internal sealed class SegmentPool : IDisposable
                     _wantSpare = false;
                     _lastId = Math.Max(_lastId + 1, now << 8);
                     file.Rename(file.Header with { Id = _lastId, PreviousId = file.Header.PreviousId, CreatedUnixMs = (long)now });
-                    _wanted.Set();
+                    _worker!.Wake();
                     return file;
                 }
 
@@ -137,23 +131,34 @@ internal sealed class SegmentPool : IDisposable
 
                 _noRoom = false;
                 _wantSpare = true;
-                _prepared.Reset();
-                _wanted.Set();
             }
 
-            _prepared.Wait(_stop.Token);
+            if (!TryPrepare())
+            {
+                break;
+            }
         }
+
+        return null;
     }
+
+    /// <summary>Removes a file that is of no use.</summary>
+    public void Delete(string name) => _directory.Delete(name);
 
     /// <summary>Prepares the next file in the background, so that <see cref="Take"/> will not have to wait.</summary>
     public void PrepareSpare()
     {
         lock (_gate)
         {
+            if (_wantSpare)
+            {
+                return;
+            }
+
             _wantSpare = true;
         }
 
-        _wanted.Set();
+        _worker!.Wake();
     }
 
     /// <summary>Ends the use of a file; it will be used again under another id.</summary>
@@ -166,62 +171,30 @@ internal sealed class SegmentPool : IDisposable
             if (file.SizeBytes == _segmentBytes)
             {
                 _free.Enqueue(file);
-                _prepared.Set();
                 return;
             }
         }
 
         file.Dispose();
-        File.Delete(file.Path);
+        _directory.Delete(file.Name);
     }
 
     public void Dispose()
     {
         _stop.Cancel();
-        _wanted.Set();
-        _preparer.Join();
+        _worker?.Dispose();
         foreach (var file in _free)
         {
             file.Dispose();
         }
 
-        _wanted.Dispose();
-        _prepared.Dispose();
         _stop.Dispose();
     }
 
-    private void PrepareLoop()
+    private void PrepareWanted()
     {
-        while (true)
+        while (!_stop.IsCancellationRequested && IsShort() && TryPrepare())
         {
-            _wanted.Wait();
-            _wanted.Reset();
-            while (!_stop.IsCancellationRequested && IsShort())
-            {
-                try
-                {
-                    Prepare();
-                }
-                catch (OperationCanceledException)
-                {
-                    return;
-                }
-                catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-                {
-                    // The device is full or gone: the appenders find out by themselves, and ask again.
-                    lock (_gate)
-                    {
-                        _noRoom = true;
-                    }
-                }
-
-                _prepared.Set();
-            }
-
-            if (_stop.IsCancellationRequested)
-            {
-                return;
-            }
         }
     }
 
@@ -230,6 +203,32 @@ internal sealed class SegmentPool : IDisposable
         lock (_gate)
         {
             return _free.Count < _reserve + (_wantSpare ? 1 : 0) && !_noRoom;
+        }
+    }
+
+    /// <summary>False when the device is full, gone or being closed.</summary>
+    private bool TryPrepare()
+    {
+        lock (_preparing)
+        {
+            if (!IsShort())
+            {
+                return true;
+            }
+
+            try
+            {
+                Prepare();
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or OperationCanceledException)
+            {
+                lock (_gate)
+                {
+                    _noRoom = true;
+                }
+            }
+
+            return !_noRoom;
         }
     }
 
@@ -247,8 +246,8 @@ internal sealed class SegmentPool : IDisposable
             number = _nextNumber++;
         }
 
-        var path = Path.Combine(_directory, number.ToString("d8", CultureInfo.InvariantCulture) + ".seg");
-        var file = SegmentFile.Create(path, new SegmentHeader(_kind, 0, 0, _deviceId, _segmentBytes, 0), _stop.Token);
+        var name = number.ToString("d8", CultureInfo.InvariantCulture) + ".seg";
+        var file = _directory.Create(name, new SegmentHeader(_kind, 0, 0, _deviceId, _segmentBytes, 0), _stop.Token);
         lock (_gate)
         {
             _free.Enqueue(file);

@@ -15,12 +15,12 @@ internal sealed class VolumeCommitter : IDisposable
     private readonly VolumeSet _volumes;
     private readonly NeedleIndex _index;
     private readonly SegmentPool _pool;
-    private readonly AlignedBuffer _buffer = new(4 << 20);
-    private readonly AlignedBuffer _zeros = new(PageBytes);
+    private readonly AlignedBuffer _buffer;
+    private readonly AlignedBuffer _zeros;
     private readonly IoVector[] _pieces = new IoVector[DirectIo.VectorCountMax];
     private readonly List<System.Buffers.MemoryHandle> _pins = [];
-    private readonly object _gate = new();
-    private readonly Thread _thread;
+    private readonly Lock _gate = new();
+    private readonly IWorker _worker;
     private List<StoreRequest> _waiting = [];
     private List<StoreRequest> _group = [];
     private readonly List<(StoreRequest Request, NeedleHeader Header)> _placed = [];
@@ -36,11 +36,12 @@ internal sealed class VolumeCommitter : IDisposable
     private bool _stopping;
 
     /// <param name="current">The volume to go on with; null to begin a new one.</param>
-    public VolumeCommitter(VolumeSet volumes, NeedleIndex index, SegmentPool pool, Volume? current, ulong nextSequence)
+    public VolumeCommitter(
+        IDeviceMedium medium, VolumeSet volumes, NeedleIndex index, SegmentPool pool, Volume? current, ulong nextSequence, int gatherBytes)
     {
         (_volumes, _index, _pool, _current, _nextSequence) = (volumes, index, pool, current, nextSequence);
-        _thread = new Thread(Run) { IsBackground = true, Name = "volume committer" };
-        _thread.Start();
+        (_buffer, _zeros) = (medium.Allocate(gatherBytes), medium.Allocate(PageBytes));
+        _worker = medium.StartWorker("volume committer", WriteWaiting);
     }
 
     /// <summary>Set after repeated write failures: the device is not to be used any more.</summary>
@@ -55,7 +56,7 @@ internal sealed class VolumeCommitter : IDisposable
                 _waiting.Add(request);
                 if (_waiting.Count == 1)
                 {
-                    Monitor.Pulse(_gate);
+                    _worker.Wake();
                 }
 
                 return;
@@ -71,25 +72,19 @@ internal sealed class VolumeCommitter : IDisposable
         lock (_gate)
         {
             _stopping = true;
-            Monitor.Pulse(_gate);
         }
 
-        _thread.Join();
+        _worker.Dispose();
         ((IDisposable)_buffer).Dispose();
         ((IDisposable)_zeros).Dispose();
     }
 
-    private void Run()
+    private void WriteWaiting()
     {
         while (true)
         {
             lock (_gate)
             {
-                while (_waiting.Count == 0 && !_stopping)
-                {
-                    Monitor.Wait(_gate);
-                }
-
                 if (_waiting.Count == 0)
                 {
                     return;

@@ -55,15 +55,15 @@ internal sealed class VolumeMover(NeedleIndex index, Func<NeedleWrite, NeedleLoc
                 return true;
             });
 
-            var running = new List<Task<StoreStatus>>(moves.Count);
+            var running = new List<ValueTask<StoreStatus>>(moves.Count);
             foreach (var (write, from) in moves)
             {
-                running.Add(move(write, from).AsTask());
+                running.Add(move(write, from));
             }
 
-            foreach (var status in await Task.WhenAll(running))
+            foreach (var moved in running)
             {
-                complete &= status == StoreStatus.Ok;
+                complete &= await moved == StoreStatus.Ok;
             }
 
             if (moves.Count == 0)

@@ -5,15 +5,15 @@ internal static class VolumeRecovery
 {
     internal sealed record Result(NeedleIndex Index, VolumeSet Volumes, SegmentPool Pool, Volume? Current, ulong NextSequence);
 
-    public static Result Open(string directory, Guid deviceId, VolumeStoreOptions options, Func<long, bool> hasRoom, TimeProvider time)
+    private const string SegmentsName = "volumes", IndexName = "needles";
+    private const long IndexBufferBytes = 16 << 20;
+
+    public static Result Open(IDeviceMedium medium, Guid deviceId, VolumeStoreOptions options, Func<long, bool> hasRoom, TimeProvider time)
     {
-        var volumesPath = Path.Combine(directory, "volumes");
-        var indexPath = Path.Combine(directory, "needles");
-        Directory.CreateDirectory(volumesPath);
-        AdoptDamaged(volumesPath, deviceId);
+        AdoptDamaged(medium.OpenSegments(SegmentsName), deviceId);
         var pool = SegmentPool.Open(
-            volumesPath, SegmentKind.Volume, deviceId, options.VolumeBytes, reserve: 1, hasRoom, time, out var used, out _);
-        var index = OpenIndex(indexPath, options.IndexCacheBytes);
+            medium, SegmentsName, SegmentKind.Volume, deviceId, options.VolumeBytes, reserve: 1, hasRoom, time, out var used, out _);
+        var index = OpenIndex(medium, options.IndexCacheBytes);
         var volumes = new VolumeSet(index);
         var rows = index.ReadVolumes();
         ulong lastSequence = 0;
@@ -74,45 +74,41 @@ internal static class VolumeRecovery
         });
     }
 
-    private static NeedleIndex OpenIndex(string path, long cacheBytes)
+    private static NeedleIndex OpenIndex(IDeviceMedium medium, long cacheBytes)
     {
+        var options = new RowTableOptions(IndexBufferBytes, cacheBytes);
         try
         {
-            return new NeedleIndex(path, cacheBytes);
+            return new NeedleIndex(medium.OpenTable(IndexName, options));
         }
         catch (RocksDbSharp.RocksDbException)
         {
             // Nothing is in the index that the volumes do not hold.
-            Directory.Delete(path, recursive: true);
-            return new NeedleIndex(path, cacheBytes);
+            medium.DeleteTable(IndexName);
+            return new NeedleIndex(medium.OpenTable(IndexName, options));
         }
     }
 
     /// <summary>A volume whose first page is damaged gets it back from its needles; without needles it is of no use.</summary>
-    private static void AdoptDamaged(string directory, Guid deviceId)
+    private static void AdoptDamaged(ISegmentDirectory directory, Guid deviceId)
     {
-        foreach (var path in Directory.GetFiles(directory, "*.seg"))
+        foreach (var name in directory.Names)
         {
-            var file = SegmentFile.Open(path);
+            var file = directory.Open(name);
             if (file is not null)
             {
                 file.Dispose();
                 continue;
             }
 
-            var id = VolumeScanner.FindVolumeId(path);
+            var id = VolumeScanner.FindVolumeId(directory, name);
             if (id == 0)
             {
-                File.Delete(path);
+                directory.Delete(name);
                 continue;
             }
 
-            var header = new SegmentHeader(SegmentKind.Volume, id, 0, deviceId, new FileInfo(path).Length, 0);
-            Span<byte> page = new byte[SegmentHeader.HeaderBytes];
-            header.Write(page);
-            using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Write);
-            RandomAccess.Write(handle, page, 0);
-            RandomAccess.FlushToDisk(handle);
+            directory.WriteHeader(name, new SegmentHeader(SegmentKind.Volume, id, 0, deviceId, directory.SizeOf(name), 0));
         }
     }
 }

@@ -73,13 +73,12 @@ internal static class VolumeScanner
     }
 
     /// <summary>The volume id in the first readable needle of a file whose own header is damaged; 0 when there is none.</summary>
-    public static ulong FindVolumeId(string path)
+    public static ulong FindVolumeId(ISegmentDirectory directory, string name)
     {
-        using var file = System.IO.File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         var buffer = new byte[1 << 20];
-        for (long start = SegmentHeader.HeaderBytes; start < RandomAccess.GetLength(file); start += buffer.Length)
+        for (long start = SegmentHeader.HeaderBytes; start < directory.SizeOf(name); start += buffer.Length)
         {
-            var length = RandomAccess.Read(file, buffer, start);
+            var length = directory.ReadRaw(name, start, buffer);
             for (var offset = 0; offset + NeedleHeader.SizeBytes <= length; offset += NeedleHeader.SizeBytes)
             {
                 if (BinaryPrimitives.ReadUInt32LittleEndian(buffer.AsSpan(offset)) != 0

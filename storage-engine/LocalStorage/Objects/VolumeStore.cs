@@ -7,6 +7,9 @@ public sealed record VolumeStoreOptions
     /// <summary>Size of each volume file; a multiple of 4 KiB, at least 4 MiB.</summary>
     public long VolumeBytes { get; init; } = 64L << 20;
 
+    /// <summary>Memory in which small frames are gathered for one write.</summary>
+    public int GatherBytes { get; init; } = 4 << 20;
+
     /// <summary>Memory for blocks of the needle index.</summary>
     public long IndexCacheBytes { get; init; } = 8L << 20;
 
@@ -43,13 +46,13 @@ public sealed class VolumeStore : IDisposable
     }
 
     /// <summary>Opens the volumes under a directory, after a crash or not: recovery is the normal open.</summary>
-    public static VolumeStore Open(
-        string directory, Guid deviceId, VolumeStoreOptions options, Func<long, bool> hasRoom, TimeProvider time)
+    internal static VolumeStore Open(
+        IDeviceMedium medium, Guid deviceId, VolumeStoreOptions options, Func<long, bool> hasRoom, TimeProvider time)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.VolumeBytes, 4L << 20);
-        var recovered = VolumeRecovery.Open(directory, deviceId, options, hasRoom, time);
+        var recovered = VolumeRecovery.Open(medium, deviceId, options, hasRoom, time);
         var committer = new VolumeCommitter(
-            recovered.Volumes, recovered.Index, recovered.Pool, recovered.Current, recovered.NextSequence);
+            medium, recovered.Volumes, recovered.Index, recovered.Pool, recovered.Current, recovered.NextSequence, options.GatherBytes);
         return new VolumeStore(recovered.Index, recovered.Volumes, recovered.Pool, committer, options);
     }
 

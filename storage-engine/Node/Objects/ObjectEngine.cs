@@ -29,6 +29,10 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
 
     public IObjectNamespace Namespace { get; }
 
+    internal DeviceSet Devices => _devices;
+
+    internal ImmutableArray<IndexShard> Shards => _shards;
+
     /// <summary>Opens all devices (recovery included), takes over the shards and starts the background work.</summary>
     /// <remarks>Devices that cannot be opened are waited for in the background; without a majority of a shard's replicas, that shard answers Unavailable.</remarks>
     public static async Task<ObjectEngine> OpenAsync(
@@ -38,13 +42,14 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         var ring = await OpenRingAsync(options, master, cancellationToken);
         var slots = options.Devices.Select(d => new DeviceSlot(d.Number, d.Zone, d.Path, options.Device, time)).ToList();
         var devices = new DeviceSet(slots, ring, time, options.ReplaceAfter, loggers.CreateLogger<DeviceSet>());
-        devices.OpenAll();
+        await devices.OpenAllAsync(options.Payloads.Background);
         var map = await OpenShardMapAsync(options, master, cancellationToken);
-        var writerName = Guid.NewGuid().ToString("n");
+        var host = new ShardHost(time, options.Payloads.Entropy, options.Payloads.Background);
+        var writerName = host.Entropy.NewGuid().ToString("n");
         ImmutableArray<IndexShard> shards =
         [
             .. map.Ranges.Select(r => r.Shard).Distinct().Order().Select(
-                n => new IndexShard(n, devices, master, writerName, time, loggers.CreateLogger<IndexShard>())),
+                n => new IndexShard(n, devices, master, writerName, host, loggers.CreateLogger<IndexShard>())),
         ];
         await Task.WhenAll(shards.Select(s => s.StartAsync(cancellationToken)));
         var pins = new BlobPins(time);
@@ -52,7 +57,7 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         var node = new LocalBlobNode(devices, ledger);
         var payloads = new PayloadStore(node, pins, options.Payloads, time);
         var names = new ShardedNamespace(map, shards, payloads, pins, time);
-        var upkeep = new Upkeep(devices, shards, node, payloads, ledger, pins, options.Upkeep, time, loggers.CreateLogger<Upkeep>());
+        var upkeep = new Upkeep(devices, shards, node, payloads, ledger, pins, options.Upkeep, host, loggers.CreateLogger<Upkeep>());
         upkeep.Start();
         return new ObjectEngine(devices, shards, upkeep, ledger, payloads, names);
     }

@@ -55,5 +55,3 @@ internal sealed class History
         }
     }
 }
-
-internal sealed class SimulationException(string message) : Exception(message);

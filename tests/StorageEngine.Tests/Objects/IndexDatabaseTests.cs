@@ -90,5 +90,5 @@ public sealed class IndexDatabaseTests : IDisposable
         return keys;
     }
 
-    private IndexDatabase Open(string name) => new(_directory.Sub(name), new IndexDatabaseOptions());
+    private IndexDatabase Open(string name) => new(new FileMedium(_directory.Path), name, new IndexDatabaseOptions());
 }

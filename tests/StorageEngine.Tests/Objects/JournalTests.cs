@@ -12,7 +12,7 @@ public sealed class JournalTests : IDisposable
     private Journal? _journal;
 
     private Journal Journal => _journal ??= Journal.Open(
-        _directory.Path, Guid.Empty, new JournalOptions { SegmentBytes = 9 << 20, SegmentsKept = 2 }, _ => true, TimeProvider.System);
+        new FileMedium(_directory.Path), Guid.Empty, new JournalOptions { SegmentBytes = 9 << 20, SegmentsKept = 2 }, _ => true, TimeProvider.System);
 
     [Fact]
     public async Task Entries_and_promises_survive_a_restart()

@@ -12,7 +12,7 @@ public sealed class VolumeStoreTests : IDisposable
     private VolumeStore? _store;
 
     private VolumeStore Store => _store ??= VolumeStore.Open(
-        _directory.Path,
+        new FileMedium(_directory.Path),
         _device,
         new VolumeStoreOptions { VolumeBytes = VolumeBytes },
         bytes => Directory.GetFiles(_directory.Sub("volumes")).Length * VolumeBytes + bytes <= _capacityBytes,

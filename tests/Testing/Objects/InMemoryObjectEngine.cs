@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 using Nephos.Client.Objects;
 
 namespace Nephos.Testing.Objects;
@@ -14,14 +15,14 @@ public sealed class InMemoryObjectEngine : IObjectEngine, IPayloadStore
 
     public ObjectEngineStatus GetStatus() => new([], [], 0, 0, 0, 0, 0, null);
 
-    public IPayloadWriter OpenWriter(PayloadOptions options) => new Writer();
+    public IPayloadWriter OpenWriter(PayloadOptions options) => new Writer(options.Digest);
 
     public IPayloadReader OpenReader(Payload payload, long offsetBytes, long lengthBytes) =>
         new Reader(payload.Inline.Slice((int)offsetBytes, (int)lengthBytes));
 
     public ValueTask ReleaseAsync(Payload payload, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-    private sealed class Writer : IPayloadWriter
+    private sealed class Writer(IncrementalHash? digest) : IPayloadWriter
     {
         private readonly MemoryStream _bytes = new();
         private readonly byte[] _buffer = new byte[64 * 1024];
@@ -42,8 +43,12 @@ public sealed class InMemoryObjectEngine : IObjectEngine, IPayloadStore
             return ValueTask.CompletedTask;
         }
 
-        public ValueTask<Payload> CompleteAsync(CancellationToken cancellationToken) =>
-            ValueTask.FromResult(new Payload { LengthBytes = _bytes.Length, Inline = _bytes.ToArray() });
+        public ValueTask<Payload> CompleteAsync(CancellationToken cancellationToken)
+        {
+            var content = _bytes.ToArray();
+            digest?.AppendData(content);
+            return ValueTask.FromResult(new Payload { LengthBytes = content.Length, Inline = content });
+        }
 
         public ValueTask DisposeAsync() => _bytes.DisposeAsync();
     }

@@ -18,13 +18,16 @@ internal sealed partial class DeviceSet(IReadOnlyList<DeviceSlot> slots, Ring ri
 
     public DeviceSlot? Find(int number) => _slots.GetValueOrDefault(number);
 
-    public void OpenAll() => Parallel.ForEach(slots, slot =>
-    {
-        if (!slot.TryOpen())
+    /// <summary>Opens all devices side by side; recovery is part of it.</summary>
+    public Task OpenAllAsync(TaskScheduler background) => Task.WhenAll(slots.Select(slot => Task.Factory.StartNew(
+        () =>
         {
-            LogAway(slot.Number, slot.Path, slot.Reason);
-        }
-    });
+            if (!slot.TryOpen())
+            {
+                LogAway(slot.Number, slot.Path, slot.Reason);
+            }
+        },
+        CancellationToken.None, TaskCreationOptions.DenyChildAttach, background)));
 
     /// <summary>Takes failed devices out and opens those that are back; true when a device that was away is there.</summary>
     public bool Check()
@@ -114,7 +117,13 @@ internal sealed partial class DeviceSet(IReadOnlyList<DeviceSlot> slots, Ring ri
         }
     }
 
-    public async ValueTask DisposeAsync() => await Task.WhenAll(slots.Select(s => s.Close()));
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var closing in slots.Select(s => s.Close()).ToList())
+        {
+            await closing;
+        }
+    }
 
     private int PartitionOf(int shard) => Ring.PartitionOf((ulong)shard * 0x9E3779B97F4A7C15);
 

@@ -14,6 +14,7 @@ internal sealed class GroupWriter : IAsyncDisposable
     private const int QuickTicksAfterWrite = 8;
 
     private readonly Func<ReplicaId, IndexReplica?> _find;
+    private readonly ShardHost _host;
     private readonly WriterCore _core;
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stop = new();
@@ -23,11 +24,11 @@ internal sealed class GroupWriter : IAsyncDisposable
     private int _settledTicks;
     private Task _ticking = Task.CompletedTask;
 
-    public GroupWriter(GroupConfiguration configuration, Func<ReplicaId, IndexReplica?> find, TimeProvider time)
+    public GroupWriter(GroupConfiguration configuration, Func<ReplicaId, IndexReplica?> find, ShardHost host)
     {
-        (Configuration, _find) = (configuration, find);
+        (Configuration, _find, _host) = (configuration, find, host);
         _core = new WriterCore(configuration.Epoch, configuration.Members, []);
-        _timer = new PeriodicTimer(TickPeriod, time);
+        _timer = new PeriodicTimer(TickPeriod, host.Time);
     }
 
     public GroupConfiguration Configuration { get; }
@@ -62,7 +63,8 @@ internal sealed class GroupWriter : IAsyncDisposable
     {
         Change(_core.Start);
         _ticking = TickAsync();
-        await _settled.Task.WaitAsync(cancellationToken);
+        using var giveUp = cancellationToken.UnsafeRegister(_ => _settled.TrySetCanceled(cancellationToken), null);
+        await _settled.Task;
         return State == WriterState.Serving;
     }
 
@@ -110,7 +112,7 @@ internal sealed class GroupWriter : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        _stop.Cancel();
         await _ticking;
         Depose();
         _timer.Dispose();
@@ -174,7 +176,8 @@ internal sealed class GroupWriter : IAsyncDisposable
                     _ = DeliverAsync(effect.Replica, effect.Request!);
                     break;
                 case WriterEffectKind.Install:
-                    _ = Task.Run(() => InstallAsync(effect.Replica));
+                    _ = Task.Factory.StartNew(
+                        () => InstallAsync(effect.Replica), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _host.Background);
                     break;
                 case WriterEffectKind.Committed:
                     Decided(effect.Number);

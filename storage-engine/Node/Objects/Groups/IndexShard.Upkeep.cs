@@ -13,7 +13,7 @@ internal sealed partial class IndexShard
 
     private async Task UpkeepLoopAsync()
     {
-        using var timer = new PeriodicTimer(UpkeepPeriod, _time);
+        using var timer = new PeriodicTimer(UpkeepPeriod, _host.Time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
@@ -61,7 +61,7 @@ internal sealed partial class IndexShard
 
     private async Task TakeOverAsync(CancellationToken cancellationToken)
     {
-        await _gate.WaitAsync(cancellationToken);
+        await _gate.WaitAsync();
         try
         {
             _home = null;
@@ -94,20 +94,25 @@ internal sealed partial class IndexShard
         _writer = null;
         _home = null;
         OpenMembers(next);
-        var writer = new GroupWriter(next.ToGroup(), id => _replicas.GetValueOrDefault(id), _time);
+        var writer = new GroupWriter(next.ToGroup(), id => _replicas.GetValueOrDefault(id), _host);
         try
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            limit.CancelAfter(TakeOverTimeout);
-            var starting = writer.StartAsync(limit.Token);
-            while (!starting.IsCompleted)
+            using var timeout = new CancellationTokenSource(TakeOverTimeout, _host.Time);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
+            using var started = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
+            var opening = OpenMembersAsTheyComeAsync(next, started.Token);
+            bool serves;
+            try
             {
-                // Devices may come while it waits for a majority.
-                await Task.WhenAny(starting, Task.Delay(UpkeepPeriod, _time, cancellationToken));
-                OpenMembers(next);
+                serves = await writer.StartAsync(limit.Token);
+            }
+            finally
+            {
+                started.Cancel();
+                await opening;
             }
 
-            if (!await starting)
+            if (!serves)
             {
                 _reason = "deposed while taking over";
                 await writer.DisposeAsync();
@@ -126,6 +131,22 @@ internal sealed partial class IndexShard
         _reason = "";
         ChooseHome();
         LogServing(Number, next.Epoch, string.Join(' ', next.Members.Select(m => m.Device)));
+    }
+
+    /// <summary>Devices may come while the writer waits for a majority.</summary>
+    private async Task OpenMembersAsTheyComeAsync(ShardConfiguration configuration, CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(UpkeepPeriod, _host.Time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(cancellationToken))
+            {
+                OpenMembers(configuration);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
     }
 
     /// <summary>Finds the members' replicas on the devices that are there.</summary>
@@ -159,7 +180,7 @@ internal sealed partial class IndexShard
         var members = ImmutableArray.CreateBuilder<ShardMember>();
         foreach (var device in _devices.PlaceShard(Number))
         {
-            var id = Guid.NewGuid();
+            var id = _host.Entropy.NewGuid();
             var replica = await IndexReplica.CreateAsync(_devices.Find(device)!, ShardConfiguration.GroupOf(Number), (uint)Number, id)
                 ?? throw new ReplicaUnavailableException($"Device {device} is needed to begin shard {Number}.");
             _replicas[replica.Id] = replica;
@@ -191,7 +212,7 @@ internal sealed partial class IndexShard
                 return;
             }
 
-            _learner = await IndexReplica.CreateAsync(slot, configuration.Group, (uint)Number, Guid.NewGuid());
+            _learner = await IndexReplica.CreateAsync(slot, configuration.Group, (uint)Number, _host.Entropy.NewGuid());
             if (_learner is null)
             {
                 return;
@@ -209,7 +230,7 @@ internal sealed partial class IndexShard
         }
 
         // With the gate held nothing is proposed; what is under way was decided before the gate was free.
-        await _gate.WaitAsync(cancellationToken);
+        await _gate.WaitAsync();
         try
         {
             if (writer.CanContinueWith(ids, _learner.Id))

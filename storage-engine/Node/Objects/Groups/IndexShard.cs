@@ -24,7 +24,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
     private readonly DeviceSet _devices;
     private readonly IConfigurationMaster _master;
     private readonly string _writerName;
-    private readonly TimeProvider _time;
+    private readonly ShardHost _host;
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<ReplicaId, IndexReplica> _replicas = new();
     private readonly ConcurrentQueue<ShardOperation> _queue = new();
@@ -42,12 +42,21 @@ internal sealed partial class IndexShard : IAsyncDisposable
     private Task _upkeep = Task.CompletedTask;
 
     public IndexShard(
-        int number, DeviceSet devices, IConfigurationMaster master, string writerName, TimeProvider time, ILogger logger)
+        int number, DeviceSet devices, IConfigurationMaster master, string writerName, ShardHost host, ILogger logger)
     {
-        (Number, _devices, _master, _writerName, _time, _logger) = (number, devices, master, writerName, time, logger);
+        (Number, _devices, _master, _writerName, _host, _logger) = (number, devices, master, writerName, host, logger);
     }
 
     public int Number { get; }
+
+    /// <summary>The replicas of the members that are here, each with everything decided taken in.</summary>
+    internal IReadOnlyList<IndexReplica> TakeInEverywhere()
+    {
+        var writer = _writer ?? throw new InvalidOperationException($"Shard {Number} has no writer.");
+        List<IndexReplica> replicas = [.. writer.Configuration.Members.Select(m => _replicas.GetValueOrDefault(m)).OfType<IndexReplica>()];
+        replicas.ForEach(r => r.ApplyUpTo(writer.Committed));
+        return replicas;
+    }
 
     /// <summary>Takes over; completes when the shard serves.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -71,6 +80,19 @@ internal sealed partial class IndexShard : IAsyncDisposable
         _queue.Enqueue(operation);
         _work.Release();
         return operation.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>The same as <see cref="Query"/>, but waits while the writer changes: at most one attempt to take over.</summary>
+    public ValueTask<T> QueryAsync<T>(Func<IndexDatabase, uint, T> query, CancellationToken cancellationToken)
+    {
+        return _home is null ? AfterChangeAsync() : ValueTask.FromResult(Query(query));
+
+        async ValueTask<T> AfterChangeAsync()
+        {
+            await _gate.WaitAsync(cancellationToken);
+            _gate.Release();
+            return Query(query);
+        }
     }
 
     /// <summary>Runs a read on a replica that holds everything decided.</summary>
@@ -106,7 +128,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        _stop.Cancel();
         _work.Release();
         await Task.WhenAll(_batches, _upkeep);
         if (_writer is not null)
@@ -193,7 +215,8 @@ internal sealed partial class IndexShard : IAsyncDisposable
         {
             var rows = new RowTransaction(
                 key => home.Query((database, group) => database.Get(group, key)),
-                (from, to) => home.Query((database, group) => ShardReader.ScanRows(database, group, from, to)));
+                (from, to) => home.Query((database, group) => ShardReader.ScanRows(database, group, from, to)),
+                _host.Entropy);
             try
             {
                 foreach (var operation in operations)
@@ -324,3 +347,6 @@ internal sealed partial class IndexShard : IAsyncDisposable
     [LoggerMessage(LogLevel.Error, "Shard {Shard}: a batch failed")]
     private partial void LogBatchFailed(Exception failure, int shard);
 }
+
+/// <summary>What a shard takes from the process it runs in.</summary>
+internal sealed record ShardHost(TimeProvider Time, Entropy Entropy, TaskScheduler Background);

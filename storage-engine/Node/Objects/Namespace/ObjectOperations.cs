@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Nephos.Client.Objects;
 
 namespace Nephos.Node.Objects.Namespace;
@@ -291,7 +290,7 @@ internal static class ObjectOperations
     private static VersionId NewVersion(RowTransaction rows, out ulong sequence)
     {
         sequence = rows.NextSequence();
-        return new VersionId(sequence, (uint)RandomNumberGenerator.GetInt32(int.MaxValue));
+        return new VersionId(sequence, rows.Entropy.NewNumber() >> 1);
     }
 
     private static IReadOnlyList<(byte[] Key, byte[] Value)> Older(RowTransaction rows, ulong bucket, string key)

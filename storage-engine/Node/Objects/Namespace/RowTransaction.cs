@@ -1,4 +1,5 @@
 using System.IO.Hashing;
+using Nephos.Client.Objects;
 using Nephos.LocalStorage.Objects;
 
 namespace Nephos.Node.Objects.Namespace;
@@ -7,11 +8,13 @@ namespace Nephos.Node.Objects.Namespace;
 /// The rows of a shard as they are with the changes of the operations before in the same batch. Each operation's changes can be
 /// undone until the next begins.
 /// </summary>
-internal sealed class RowTransaction(Func<byte[], byte[]?> read, Func<byte[], byte[], List<(byte[] Key, byte[] Value)>> scan)
+internal sealed class RowTransaction(Func<byte[], byte[]?> read, Func<byte[], byte[], List<(byte[] Key, byte[] Value)>> scan, Entropy entropy)
 {
     private readonly Dictionary<byte[], byte[]?> _changes = new(KeyComparer.Instance);
     private readonly List<(byte[] Key, bool WasChanged, byte[]? Before)> _undo = [];
     private int _sizeBefore;
+
+    public Entropy Entropy { get; } = entropy;
 
     /// <summary>Bytes of all changes, roughly.</summary>
     public int SizeBytes { get; private set; }

@@ -36,7 +36,7 @@ internal readonly ref struct ShardReader(IndexDatabase database, uint group)
         }
 
         var (shard, number) = (database, group);
-        var rows = new RowTransaction(k => shard.Get(number, k), (from, to) => ScanRows(shard, number, from, to));
+        var rows = new RowTransaction(k => shard.Get(number, k), (from, to) => ScanRows(shard, number, from, to), Entropy.System);
         return ObjectOperations.Find(rows, bucket.Uid, key, version, out _) is { } record
             ? record
             : version.IsCurrent ? EngineStatus.NoSuchKey : EngineStatus.NoSuchVersion;

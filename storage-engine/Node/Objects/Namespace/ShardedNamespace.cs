@@ -15,7 +15,7 @@ internal sealed class ShardedNamespace(
     public ValueTask<Outcome<AccountRecord>> GetAccountAsync(string account, CancellationToken cancellationToken)
     {
         CheckName(account, nameof(account));
-        return ValueTask.FromResult(ShardOf(account).Query((database, group) => new ShardReader(database, group).Account(account)));
+        return ShardOf(account).QueryAsync((database, group) => new ShardReader(database, group).Account(account), cancellationToken);
     }
 
     public async ValueTask<Outcome<AccountRecord>> UpdateAccountAsync(
@@ -43,8 +43,7 @@ internal sealed class ShardedNamespace(
     public ValueTask<Outcome<BucketRecord>> GetBucketAsync(BucketName bucket, CancellationToken cancellationToken)
     {
         CheckBucket(bucket);
-        return ValueTask.FromResult(
-            ShardOf(bucket.Account).Query((database, group) => new ShardReader(database, group).Bucket(bucket)));
+        return ShardOf(bucket.Account).QueryAsync((database, group) => new ShardReader(database, group).Bucket(bucket), cancellationToken);
     }
 
     public async ValueTask<Outcome<BucketRecord>> UpdateBucketAsync(
@@ -67,8 +66,7 @@ internal sealed class ShardedNamespace(
     {
         CheckName(request.Account, nameof(request.Account));
         CheckBounds(request.Limit, request.Prefix, request.Delimiter, request.Marker, request.EndMarker);
-        return ValueTask.FromResult(
-            ShardOf(request.Account).Query((database, group) => new ShardReader(database, group).Buckets(request)));
+        return ShardOf(request.Account).QueryAsync((database, group) => new ShardReader(database, group).Buckets(request), cancellationToken);
     }
 
     public async ValueTask<Outcome<ObjectRecord>> PutObjectAsync(PutObject request, CancellationToken cancellationToken)
@@ -87,8 +85,7 @@ internal sealed class ShardedNamespace(
     {
         CheckBucket(bucket);
         CheckKey(key);
-        return ValueTask.FromResult(
-            ShardOf(bucket.Account).Query((database, group) => new ShardReader(database, group).Object(bucket, key, version)));
+        return ShardOf(bucket.Account).QueryAsync((database, group) => new ShardReader(database, group).Object(bucket, key, version), cancellationToken);
     }
 
     public async ValueTask<Outcome<ObjectRecord>> UpdateObjectAsync(UpdateObject request, CancellationToken cancellationToken)
@@ -113,8 +110,7 @@ internal sealed class ShardedNamespace(
             throw new ArgumentException("Versions are listed forwards only.", nameof(request));
         }
 
-        return ValueTask.FromResult(
-            ShardOf(request.Bucket.Account).Query((database, group) => new ShardReader(database, group).Objects(request)));
+        return ShardOf(request.Bucket.Account).QueryAsync((database, group) => new ShardReader(database, group).Objects(request), cancellationToken);
     }
 
     public async ValueTask<Outcome<UploadRecord>> StartUploadAsync(StartUpload request, CancellationToken cancellationToken)
@@ -128,9 +124,9 @@ internal sealed class ShardedNamespace(
     {
         CheckBucket(bucket);
         CheckKey(key);
-        return ValueTask.FromResult(IsUploadId(upload)
-            ? ShardOf(bucket.Account).Query((database, group) => new ShardReader(database, group).Upload(bucket, key, upload))
-            : EngineStatus.NoSuchUpload);
+        return IsUploadId(upload)
+            ? ShardOf(bucket.Account).QueryAsync((database, group) => new ShardReader(database, group).Upload(bucket, key, upload), cancellationToken)
+            : ValueTask.FromResult<Outcome<UploadRecord>>(EngineStatus.NoSuchUpload);
     }
 
     public async ValueTask<Outcome<PartRecord>> PutPartAsync(
@@ -160,10 +156,10 @@ internal sealed class ShardedNamespace(
         CheckKey(key);
         CheckBounds(limit);
         ArgumentOutOfRangeException.ThrowIfNegative(numberMarker);
-        return ValueTask.FromResult(IsUploadId(upload)
-            ? ShardOf(bucket.Account).Query(
-                (database, group) => new ShardReader(database, group).Parts(bucket, key, upload, numberMarker, limit))
-            : EngineStatus.NoSuchUpload);
+        return IsUploadId(upload)
+            ? ShardOf(bucket.Account).QueryAsync(
+                (database, group) => new ShardReader(database, group).Parts(bucket, key, upload, numberMarker, limit), cancellationToken)
+            : ValueTask.FromResult<Outcome<PartPage>>(EngineStatus.NoSuchUpload);
     }
 
     public async ValueTask<Outcome<ObjectRecord>> CompleteUploadAsync(CompleteUpload request, CancellationToken cancellationToken)
@@ -198,8 +194,7 @@ internal sealed class ShardedNamespace(
     {
         CheckBucket(request.Bucket);
         CheckBounds(request.Limit, request.Prefix, request.Delimiter, request.KeyMarker, request.UploadMarker);
-        return ValueTask.FromResult(
-            ShardOf(request.Bucket.Account).Query((database, group) => new ShardReader(database, group).Uploads(request)));
+        return ShardOf(request.Bucket.Account).QueryAsync((database, group) => new ShardReader(database, group).Uploads(request), cancellationToken);
     }
 
     /// <summary>Commits a record that refers to a payload; a payload that no record came to refer to is given up.</summary>

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Security.Cryptography;
 using Nephos.Client.Objects;
 
 namespace Nephos.Node.Objects.Namespace;
@@ -19,7 +18,7 @@ internal static class UploadOperations
 
         var upload = new UploadRecord
         {
-            Id = new UploadId(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16))),
+            Id = new UploadId(rows.Entropy.NewGuid().ToString("n")),
             Object = request.Object,
             Initiated = request.Now,
             Initiator = request.Initiator,

@@ -15,6 +15,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
 {
     private const int LedgerStepBlobs = 256;
     private const int ReleasedStepRows = 256;
+    private const int RemovedAtOnce = 32;
     private const long ScrubStepBytes = 8 << 20;
     private readonly DeviceSet _devices;
     private readonly IReadOnlyList<IndexShard> _shards;
@@ -23,24 +24,25 @@ internal sealed partial class Upkeep : IAsyncDisposable
     private readonly BlobPins _pins;
     private readonly UpkeepOptions _options;
     private readonly TimeProvider _time;
+    private readonly TaskScheduler _background;
     private readonly ILogger _logger;
     private readonly BlobRepair _ledgerRepair;
     private readonly BlobRepair _checkRepair;
     private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _checkWanted = new(1);
+    private volatile TaskCompletionSource _checkWanted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<Task> _loops = [];
     private long _toRemove;
     private volatile bool _isUrgent;
 
     public Upkeep(
         DeviceSet devices, IReadOnlyList<IndexShard> shards, LocalBlobNode node, PayloadStore payloads, RiskLedger ledger, BlobPins pins,
-        UpkeepOptions options, TimeProvider time, ILogger logger)
+        UpkeepOptions options, ShardHost host, ILogger logger)
     {
         (_devices, _shards, _payloads, _ledger, _pins) = (devices, shards, payloads, ledger, pins);
-        (_options, _time, _logger) = (options, time, logger);
+        (_options, _time, _background, _logger) = (options, host.Time, host.Background, logger);
         _ledgerRepair = new BlobRepair(node, devices);
         _checkRepair = new BlobRepair(node, devices);
-        Check = new FullCheck(node, devices, shards, pins, _checkRepair, options.OrphanGrace, time);
+        Check = new FullCheck(node, devices, shards, pins, _checkRepair, options.OrphanGrace, host.Time);
     }
 
     public FullCheck Check { get; }
@@ -59,12 +61,12 @@ internal sealed partial class Upkeep : IAsyncDisposable
         Loop("expiry", _options.ExpiryPeriod, ExpireAsync);
         Loop("compaction", _options.CompactionPeriod, CompactAsync);
         Loop("scrub", _options.ScrubPeriod, ScrubAsync);
-        _loops.Add(CheckLoopAsync());
+        _loops.Add(RunAsync(CheckLoopAsync));
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        _stop.Cancel();
         await Task.WhenAll(_loops);
         _stop.Dispose();
     }
@@ -74,13 +76,10 @@ internal sealed partial class Upkeep : IAsyncDisposable
     {
         _isUrgent = true;
         LastFullCheck = null;
-        if (_checkWanted.CurrentCount == 0)
-        {
-            _checkWanted.Release();
-        }
+        _checkWanted.TrySetResult();
     }
 
-    private void Loop(string name, TimeSpan period, Func<CancellationToken, Task> step) => _loops.Add(Task.Run(async () =>
+    private void Loop(string name, TimeSpan period, Func<CancellationToken, Task> step) => _loops.Add(RunAsync(async () =>
     {
         using var timer = new PeriodicTimer(period, _time);
         try
@@ -103,18 +102,23 @@ internal sealed partial class Upkeep : IAsyncDisposable
         }
     }));
 
+    private Task RunAsync(Func<Task> loop) =>
+        Task.Factory.StartNew(loop, CancellationToken.None, TaskCreationOptions.DenyChildAttach, _background).Unwrap();
+
     private async Task CheckLoopAsync()
     {
         try
         {
+            // The first one at once.
+            _checkWanted.TrySetResult();
             while (true)
             {
-                await _checkWanted.WaitAsync(Check.HasSuspects ? _options.SuspectPeriod : _options.FullCheckPeriod, _stop.Token);
+                await WaitForCheckAsync(Check.HasSuspects ? _options.SuspectPeriod : _options.FullCheckPeriod);
                 try
                 {
                     _ledger.HasOverflowed = false;
                     await Check.RunAsync(PauseAsync, _stop.Token);
-                    if (_checkWanted.CurrentCount == 0)
+                    if (!_checkWanted.Task.IsCompleted)
                     {
                         // Nothing was lost since this pass began.
                         LastFullCheck = _time.GetUtcNow();
@@ -134,6 +138,19 @@ internal sealed partial class Upkeep : IAsyncDisposable
         catch (OperationCanceledException)
         {
         }
+    }
+
+    private async Task WaitForCheckAsync(TimeSpan period)
+    {
+        var wanted = _checkWanted;
+        using (_time.CreateTimer(_ => wanted.TrySetResult(), null, period, Timeout.InfiniteTimeSpan))
+        using (_stop.Token.Register(() => wanted.TrySetResult()))
+        {
+            await wanted.Task;
+        }
+
+        _stop.Token.ThrowIfCancellationRequested();
+        _checkWanted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     /// <summary>Half the time when data is at risk, a tenth otherwise.</summary>
@@ -202,14 +219,12 @@ internal sealed partial class Upkeep : IAsyncDisposable
                 var rows = shard.Query((database, group) => ReadTable(database, group, from, ReleasedStepRows));
                 var due = rows.Where(r => Rows.ReadReleased(r.Value).At <= before).ToList();
                 toRemove += rows.Sum(r => Rows.ReadReleased(r.Value).Extents.Length);
-                await Parallel.ForEachAsync(
-                    due.SelectMany(r => Rows.ReadReleased(r.Value).Extents),
-                    new ParallelOptions { MaxDegreeOfParallelism = 32, CancellationToken = cancellationToken },
-                    async (extent, _) =>
-                    {
-                        await _payloads.DeleteAsync(extent.Blob);
-                        _ledger.Clear(extent.Blob);
-                    });
+                foreach (var some in due.SelectMany(r => Rows.ReadReleased(r.Value).Extents).Chunk(RemovedAtOnce))
+                {
+                    await Task.WhenAll(some.Select(RemoveAsync));
+                    cancellationToken.ThrowIfCancellationRequested();
+                }
+
                 if (due.Count > 0)
                 {
                     toRemove -= due.Sum(r => Rows.ReadReleased(r.Value).Extents.Length);
@@ -223,7 +238,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
 
                             return true;
                         },
-                        cancellationToken);
+                        CancellationToken.None);
                 }
 
                 if (rows.Count < ReleasedStepRows)
@@ -238,6 +253,12 @@ internal sealed partial class Upkeep : IAsyncDisposable
         Interlocked.Exchange(ref _toRemove, toRemove);
     }
 
+    private async Task RemoveAsync(Extent extent)
+    {
+        await _payloads.DeleteAsync(extent.Blob);
+        _ledger.Clear(extent.Blob);
+    }
+
     private async Task ExpireAsync(CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
@@ -249,7 +270,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
             foreach (var (key, value) in due)
             {
                 var expiry = Rows.ReadExpiry(value);
-                await shard.ExecuteAsync(rows => ExpiryOperations.Expire(rows, key, expiry, now), cancellationToken);
+                await shard.ExecuteAsync(rows => ExpiryOperations.Expire(rows, key, expiry, now), CancellationToken.None);
             }
         }
     }

@@ -1,0 +1,282 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Nephos.Client.Objects;
+using Nephos.LocalStorage.Objects;
+using Nephos.Node.Objects;
+using Nephos.Node.Objects.Repair;
+using Nephos.StorageEngine.Simulation.Machine;
+
+namespace Nephos.StorageEngine.Simulation.Engine;
+
+/// <summary>
+/// The whole object engine on five simulated disks, in one thread and from one seed. Clients work while the power goes in the middle of
+/// writes, one disk loses its data or rots, others go away and come back, fill up, change their weight, and the clock jumps. Then
+/// everything heals: every answer must be explained by one order of events, every object must be readable, every copy must be where it
+/// belongs, and nothing else may be left.
+/// </summary>
+internal sealed class EngineSimulation
+{
+    private const int DiskCount = 5;
+    private const int ClientCount = 5;
+    private static readonly DateTimeOffset Epoch = new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private readonly Random _random;
+    private readonly List<SimulatedDisk> _disks;
+    private readonly MasterContent _master = new();
+    private readonly ClientHistory _history = new();
+    private readonly double[] _weights;
+
+    /// <summary>The disk that may lose what it was given; the others only crash, fill up and go away.</summary>
+    private readonly SimulatedDisk _bad;
+    private readonly EngineFaults _faults;
+    private SimulatedProcess _process;
+    private ObjectEngine? _engine;
+
+    private EngineSimulation(int seed, EngineFaults faults)
+    {
+        _random = new Random(seed);
+        _faults = faults;
+        _disks = [.. Enumerable.Range(0, DiskCount).Select(n => new SimulatedDisk(n, _random))];
+        _weights = [1, 1, 1, 1, _random.Next(2)];
+        _bad = _disks[_random.Next(DiskCount)];
+        _process = new SimulatedProcess(_random, Epoch);
+    }
+
+    /// <summary>Runs one seed; returns how many changes were acknowledged.</summary>
+    /// <exception cref="SimulationException">What was promised does not hold.</exception>
+    public static int Run(int seed, EngineFaults faults) => new EngineSimulation(seed, faults).Run();
+
+    private int Run()
+    {
+        try
+        {
+            for (var life = 0; life < _faults.Lives; life++)
+            {
+                Live(isLast: life == _faults.Lives - 1);
+            }
+
+            Heal();
+            _history.Check();
+            return _history.Acknowledged;
+        }
+        finally
+        {
+            _process.Bury();
+        }
+    }
+
+    /// <summary>The writes of the device files of the last life; for crashes at each of them.</summary>
+    public static int CountWrites(int seed, EngineFaults faults)
+    {
+        var simulation = new EngineSimulation(seed, faults);
+        simulation.Run();
+        return simulation._writes;
+    }
+
+    private int _writes;
+
+    private void Live(bool isLast)
+    {
+        Begin();
+        if (_faults.TearAtWrite is { } write)
+        {
+            _process.LosePowerAt(write, _faults.Tear);
+        }
+        else if (!isLast && _random.Next(2) == 0)
+        {
+            _process.LosePowerAt(_random.Next(400), (Tear)_random.Next(4));
+        }
+
+        if (Open() && Prepare(out var workload))
+        {
+            var clients = Enumerable.Range(0, ClientCount)
+                .Select(_ => _process.Scheduler.Start(() => workload.RunClientAsync(_faults.RequestsPerClient))).ToList();
+            if (_faults.Disturbs)
+            {
+                _ = _process.Scheduler.Start(() => DisturbAsync(mayCrash: !isLast));
+            }
+
+            _process.RunUntil(() => clients.TrueForAll(c => c.IsCompleted), TimeSpan.FromMinutes(30), "the clients finish");
+            workload.IsStopping = true;
+            foreach (var client in clients.Where(c => c.IsFaulted && _process.HasPower))
+            {
+                throw new SimulationException($"A client failed: {client.Exception!.InnerException}");
+            }
+        }
+
+        _writes = _process.Writes;
+        End(isOrderly: _process.HasPower && _random.Next(2) == 0);
+    }
+
+    private void Begin()
+    {
+        var start = _process.Clock.GetUtcNow() + TimeSpan.FromSeconds(_random.Next(100));
+        _process.Bury();
+        _process = new SimulatedProcess(_random, start);
+    }
+
+    private bool Open()
+    {
+        var opening = _process.Scheduler.Start(
+            () => ObjectEngine.OpenAsync(Options(), new SimulatedMaster(_master, _process), _process.Clock, NullLoggerFactory.Instance, CancellationToken.None));
+        _process.RunUntil(() => opening.IsCompleted, TimeSpan.FromMinutes(10), "the engine opens");
+        if (!_process.HasPower)
+        {
+            return false;
+        }
+
+        _engine = opening.IsCompletedSuccessfully
+            ? opening.Result
+            : throw new SimulationException($"The engine does not open: {opening.Exception!.InnerException}");
+        return true;
+    }
+
+    private bool Prepare(out Workload workload)
+    {
+        var prepared = workload = new Workload(_process, _engine!, _history);
+        var task = _process.Scheduler.Start(prepared.PrepareAsync);
+        _process.RunUntil(() => task.IsCompleted, TimeSpan.FromMinutes(30), "a bucket can be made");
+        return _process.HasPower;
+    }
+
+    private void End(bool isOrderly)
+    {
+        if (isOrderly)
+        {
+            var closing = _process.Scheduler.Start(async () =>
+            {
+                await _engine!.DisposeAsync();
+                return true;
+            });
+            _process.RunUntil(() => closing.IsCompleted, TimeSpan.FromMinutes(10), "the engine closes");
+            if (closing.IsFaulted && _process.HasPower)
+            {
+                throw new SimulationException($"The engine does not close: {closing.Exception!.InnerException}");
+            }
+        }
+
+        _process.Bury();
+        _engine = null;
+    }
+
+    private async Task DisturbAsync(bool mayCrash)
+    {
+        while (true)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(_random.Next(120)), _process.Clock);
+            switch (_random.Next(14))
+            {
+                case 0 when mayCrash:
+                    _process.LosePower();
+                    return;
+                case 1:
+                    _bad.Wipe();
+                    break;
+                case 2 or 3:
+                    _bad.Rot();
+                    break;
+                case 4 or 5 when !_disks.Exists(d => d.IsAway):
+                    var away = _disks[_random.Next(DiskCount)];
+                    away.IsAway = true;
+                    _process.Clock.After(TimeSpan.FromMilliseconds(_random.Next(3000)), () => away.IsAway = false);
+                    break;
+                case 6:
+                    var full = _disks[_random.Next(DiskCount)];
+                    full.FreeBytes = HeadroomBytes;
+                    _process.Clock.After(TimeSpan.FromMilliseconds(_random.Next(2000)), () => full.FreeBytes = long.MaxValue / 4);
+                    break;
+                case 7:
+                    _process.Clock.Jumped += TimeSpan.FromSeconds(_random.Next(-4000, 4000));
+                    break;
+                case 8:
+                    // Takes effect when the engine opens next.
+                    _weights[_random.Next(DiskCount)] = _random.Next(3);
+                    break;
+            }
+        }
+    }
+
+    private const long HeadroomBytes = 64 << 20;
+
+    private void Heal()
+    {
+        Begin();
+        foreach (var disk in _disks)
+        {
+            (disk.IsAway, disk.FreeBytes) = (false, long.MaxValue / 4);
+        }
+
+        Open();
+        Prepare(out var workload);
+        ObjectEngineStatus Status() => _engine!.GetStatus();
+        _process.RunUntil(
+            () => Status() is { BlobsAtRisk: 0, BlobsMissing: 0, BlobsToRemove: 0, LastFullCheck: not null } status
+                && status.Shards.All(s => s.State == "Serving" && s.ReplicasInSync == s.Replicas),
+            TimeSpan.FromMinutes(60),
+            "health");
+        // Damage that nobody has met yet is found by the scrub.
+        var settled = _process.Clock.Now + TimeSpan.FromMinutes(3).Ticks;
+        _process.RunUntil(() => _process.Clock.Now > settled && Status() is { BlobsAtRisk: 0, BlobsMissing: 0, BlobsToRemove: 0 }, TimeSpan.FromMinutes(60), "the scrub passes");
+        var reading = _process.Scheduler.Start(workload.ReadAllAsync);
+        _process.RunUntil(() => reading.IsCompleted, TimeSpan.FromMinutes(10), "everything is read");
+        if (reading.IsFaulted)
+        {
+            throw reading.Exception!.InnerException as SimulationException ?? new SimulationException(reading.Exception!.InnerException!.ToString());
+        }
+
+        ConsistencyCheck.Run(_engine!);
+        End(isOrderly: true);
+    }
+
+    private ObjectEngineOptions Options() => new()
+    {
+        Devices = [.. _disks.Select(d => new ObjectDeviceLocation(d.Number, $"{d.Number}", $"z{d.Number}", WeightOf(d.Number)))],
+        ConfigurationDirectory = "",
+        PartitionPower = 4,
+        Shards = 2,
+        ReplaceAfter = TimeSpan.FromSeconds(_random.Next(1, 20)),
+        Device = new ObjectDeviceOptions
+        {
+            Medium = path => new SimulatedMedium(_disks[int.Parse(path, System.Globalization.CultureInfo.InvariantCulture)], _process),
+            NewId = () => new SimulatedEntropy(_random).NewGuid(),
+            Volumes = new VolumeStoreOptions { VolumeBytes = 4 << 20, GatherBytes = 512 << 10 },
+            Journal = new JournalOptions { SegmentBytes = 2 << 20, WriteBytesMax = 1 << 20, SegmentsKept = 1 },
+            HeadroomBytes = HeadroomBytes,
+        },
+        Payloads = new PayloadStoreOptions
+        {
+            ExtentBytes = 1 << 20,
+            FramesKept = 8,
+            Entropy = new SimulatedEntropy(_random),
+            Background = _process.Scheduler,
+        },
+        Upkeep = new UpkeepOptions
+        {
+            DeviceCheckPeriod = TimeSpan.FromMilliseconds(100),
+            LedgerPeriod = TimeSpan.FromMilliseconds(200),
+            FullCheckPeriod = TimeSpan.FromSeconds(10),
+            SuspectPeriod = TimeSpan.FromSeconds(1),
+            ReleasedPeriod = TimeSpan.FromMilliseconds(300),
+            ReleasedDelay = TimeSpan.FromMilliseconds(200),
+            CompactionPeriod = TimeSpan.FromMilliseconds(500),
+            ScrubPeriod = TimeSpan.FromSeconds(1),
+            OrphanGrace = TimeSpan.FromSeconds(1),
+        },
+    };
+
+    /// <summary>At least four disks take part, so that three copies and a stand-in have places.</summary>
+    private double WeightOf(int disk) => _weights[disk] > 0 || _weights.Count(w => w == 0) > 1 ? Math.Max(1, _weights[disk]) : 0;
+}
+
+/// <summary>What one simulation is put through.</summary>
+internal sealed record EngineFaults
+{
+    public int Lives { get; init; } = 4;
+
+    public int RequestsPerClient { get; init; } = 12;
+
+    public bool Disturbs { get; init; } = true;
+
+    /// <summary>The power goes at this write of each life.</summary>
+    public int? TearAtWrite { get; init; }
+
+    public Tear Tear { get; init; }
+}
