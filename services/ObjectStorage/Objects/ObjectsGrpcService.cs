@@ -31,7 +31,7 @@ internal sealed class ObjectsGrpcService(IObjectEngine engine, TimeProvider time
             {
                 await EnsureBucketAsync(bucket, cancellationToken);
             }
-            await using var writer = new HashingWriter(engine.Payloads.OpenWriter(new PayloadOptions { Bucket = bucket, Key = header.Key }));
+            await using var writer = new HashingWriter(engine.Payloads, new PayloadOptions { Bucket = bucket, Key = header.Key });
             while (await requestStream.MoveNext(cancellationToken))
             {
                 var data = requestStream.Current.Data;

@@ -172,8 +172,7 @@ internal static class S3Multipart
                 ? range
                 : throw S3Fault.InvalidArgument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are inside the object")
             : (0, content.LengthBytes);
-        await using var writer = new HashingWriter(
-            call.Engine.Payloads.OpenWriter(new PayloadOptions { Bucket = call.Bucket, Key = call.Key, AllowInline = false }));
+        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Key, AllowInline = false });
         await using (var stream = new Swift.HashingStream(writer))
         {
             await content.WriteAsync(call.Engine, stream, offset, length, call.Cancelled);

@@ -149,8 +149,7 @@ internal static class S3Objects
         {
             throw new S3Fault(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
         }
-        await using var writer = new HashingWriter(
-            call.Engine.Payloads.OpenWriter(new PayloadOptions { Bucket = call.Bucket, Key = call.Key, AllowInline = allowInline }));
+        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Key, AllowInline = allowInline });
         while (true)
         {
             var buffer = writer.GetMemory();
@@ -159,7 +158,7 @@ internal static class S3Objects
             {
                 break;
             }
-            await writer.AdvanceAsync(buffer, read, call.Cancelled);
+            await writer.AdvanceAsync(read, call.Cancelled);
             if (writer.LengthBytes > MaxPutBytes)
             {
                 throw new S3Fault(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
@@ -285,7 +284,7 @@ internal static class S3Objects
             throw S3Fault.InvalidRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata.");
         }
         var content = await ContentOfSourceAsync(call, record);
-        await using var writer = new HashingWriter(call.Engine.Payloads.OpenWriter(new PayloadOptions { Bucket = call.Bucket, Key = call.Key }));
+        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Key });
         await using (var stream = new HashingStream(writer))
         {
             await content.WriteAsync(call.Engine, stream, 0, content.LengthBytes, call.Cancelled);

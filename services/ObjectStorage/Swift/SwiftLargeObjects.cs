@@ -92,8 +92,7 @@ internal static class SwiftLargeObjects
             throw SwiftFault.Unprocessable();
         }
         var manifest = Encoding.UTF8.GetBytes(resolved.ToJsonString());
-        await using var writer = new HashingWriter(
-            call.Engine.Payloads.OpenWriter(new PayloadOptions { Bucket = call.Bucket, Key = call.Path.Object }));
+        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Path.Object });
         await writer.WriteAsync(manifest, call.Cancelled);
         var (payload, manifestEtag) = await writer.CompleteAsync(call.Cancelled);
         var record2 = SwiftObjects.NewRecord(call);

@@ -52,8 +52,7 @@ internal static class SwiftObjects
             // Refused before the bytes travel; the commit decides exactly.
             throw SwiftFault.OverQuota();
         }
-        await using var writer = new HashingWriter(
-            call.Engine.Payloads.OpenWriter(new PayloadOptions { Bucket = call.Bucket, Key = call.Path.Object }));
+        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Path.Object });
         await ReceiveAsync(call, writer);
         var (payload, md5) = await writer.CompleteAsync(call.Cancelled);
         if (call.Header("ETag") is { Length: > 0 } wanted && !wanted.Trim('"').Equals(md5, StringComparison.OrdinalIgnoreCase))
@@ -247,7 +246,7 @@ internal static class SwiftObjects
                 {
                     break;
                 }
-                await writer.AdvanceAsync(buffer, read, call.Cancelled);
+                await writer.AdvanceAsync(read, call.Cancelled);
                 if (writer.LengthBytes > MaxObjectBytes)
                 {
                     throw new SwiftFault(413, "Your request is too large.", plain: true);
@@ -282,7 +281,7 @@ internal static class SwiftObjects
         var wanted = NewRecord(call);
         var keepsManifest = call.Query("multipart-manifest") == "get";
         var content = keepsManifest ? Content.Of(record) : await SwiftLargeObjects.ResolveAsync(from, record);
-        await using var writer = new HashingWriter(call.Engine.Payloads.OpenWriter(new PayloadOptions { Bucket = call.Bucket, Key = name }));
+        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = name });
         await using (var stream = new HashingStream(writer))
         {
             await content.WriteAsync(call.Engine, stream, 0, content.LengthBytes, call.Cancelled);
