@@ -72,7 +72,11 @@ public sealed class Ring
         return false;
     }
 
-    /// <summary>All other devices in the order in which they stand in for a primary: those farthest from the primaries first.</summary>
+    /// <summary>All devices that may hold copies beside the primaries: the handoffs, then those being drained.</summary>
+    public IReadOnlyList<int> Others(int partition) =>
+        [.. Handoffs(partition), .. Devices.Where(d => d.Weight <= 0 && !IsPrimary(partition, d.Id)).Select(d => d.Id)];
+
+    /// <summary>The devices in the order in which they stand in for a primary: those farthest from the primaries first.</summary>
     public IReadOnlyList<int> Handoffs(int partition)
     {
         var primaries = new int[ReplicaCount];

@@ -9,17 +9,18 @@ internal static class Program
 {
     private const string Usage =
         """
-        Usage: nephos simulate [--seeds N] [--first SEED] [--crash-images] [--groups]
+        Usage: nephos simulate [--seeds N] [--first SEED] [--crash-images] [--groups] [--trace]
 
           --seeds N        how many seeds to run (default 1000)
           --first SEED     the first one (default 1); a failure names its seed, and --first SEED --seeds 1 repeats it
           --crash-images   lose power at every write of the run of each seed, in every way, and recover
           --groups         only the replica groups, with a network that loses, repeats and reorders
+          --trace          print what happens, for one seed
         """;
 
     private static int Main(string[] arguments)
     {
-        var (seeds, first, images, groups) = (1000, 1, false, false);
+        var (seeds, first, images, groups, traced) = (1000, 1, false, false, false);
         for (var n = 0; n < arguments.Length; n++)
         {
             switch (arguments[n])
@@ -32,6 +33,9 @@ internal static class Program
                     break;
                 case "--crash-images":
                     images = true;
+                    break;
+                case "--trace":
+                    traced = true;
                     break;
                 case "--groups":
                     groups = true;
@@ -51,7 +55,7 @@ internal static class Program
             {
                 acknowledged += groups ? GroupSimulation.Run(seed)
                     : images ? Runs.CrashImages(seed, every: 1)
-                    : EngineSimulation.Run(seed, new EngineFaults());
+                    : EngineSimulation.Run(seed, new EngineFaults { IsTraced = traced });
             }
             catch (Exception failure)
             {

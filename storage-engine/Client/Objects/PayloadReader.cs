@@ -109,7 +109,7 @@ internal sealed class PayloadReader : IPayloadReader
             }
         }
 
-        foreach (var device in ring.Handoffs(partition))
+        foreach (var device in ring.Others(partition))
         {
             if (TryFrom(device))
             {

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Nephos.Client.Objects;
 using Nephos.LocalStorage.Objects;
@@ -27,6 +28,7 @@ internal sealed class EngineSimulation
     /// <summary>The disk that may lose what it was given; the others only crash, fill up and go away.</summary>
     private readonly SimulatedDisk _bad;
     private readonly EngineFaults _faults;
+    private readonly ILoggerFactory _loggers;
     private SimulatedProcess _process;
     private ObjectEngine? _engine;
 
@@ -34,6 +36,7 @@ internal sealed class EngineSimulation
     {
         _random = new Random(seed);
         _faults = faults;
+        _loggers = faults.IsTraced ? new TraceLogs(() => TimeSpan.FromTicks(_process!.Clock.Now)) : NullLoggerFactory.Instance;
         _disks = [.. Enumerable.Range(0, DiskCount).Select(n => new SimulatedDisk(n, _random))];
         _weights = [1, 1, 1, 1, _random.Next(2)];
         _bad = _disks[_random.Next(DiskCount)];
@@ -108,15 +111,21 @@ internal sealed class EngineSimulation
 
     private void Begin()
     {
+        Trace("the next life");
         var start = _process.Clock.GetUtcNow() + TimeSpan.FromSeconds(_random.Next(100));
         _process.Bury();
         _process = new SimulatedProcess(_random, start);
+        _disks.ForEach(EndLater);
     }
+
+    /// <summary>A disk that is away or full is so for a while, whatever becomes of the process.</summary>
+    private void EndLater(SimulatedDisk disk) => _process.Clock.After(
+        TimeSpan.FromMilliseconds(_random.Next(3000)), () => (disk.IsAway, disk.FreeBytes) = (false, long.MaxValue / 4));
 
     private bool Open()
     {
         var opening = _process.Scheduler.Start(
-            () => ObjectEngine.OpenAsync(Options(), new SimulatedMaster(_master, _process), _process.Clock, NullLoggerFactory.Instance, CancellationToken.None));
+            () => ObjectEngine.OpenAsync(Options(), new SimulatedMaster(_master, _process), _process.Clock, _loggers, CancellationToken.None));
         _process.RunUntil(() => opening.IsCompleted, TimeSpan.FromMinutes(10), "the engine opens");
         if (!_process.HasPower)
         {
@@ -157,12 +166,22 @@ internal sealed class EngineSimulation
         _engine = null;
     }
 
+    private void Trace(string what)
+    {
+        if (_faults.IsTraced)
+        {
+            Console.WriteLine($"{TimeSpan.FromTicks(_process.Clock.Now).TotalSeconds,10:f4} -- {what}");
+        }
+    }
+
     private async Task DisturbAsync(bool mayCrash)
     {
         while (true)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(_random.Next(120)), _process.Clock);
-            switch (_random.Next(14))
+            var disturbance = _random.Next(14);
+            Trace($"disturbance {disturbance}, disk {_bad.Number} is bad");
+            switch (disturbance)
             {
                 case 0 when mayCrash:
                     _process.LosePower();
@@ -176,12 +195,12 @@ internal sealed class EngineSimulation
                 case 4 or 5 when !_disks.Exists(d => d.IsAway):
                     var away = _disks[_random.Next(DiskCount)];
                     away.IsAway = true;
-                    _process.Clock.After(TimeSpan.FromMilliseconds(_random.Next(3000)), () => away.IsAway = false);
+                    EndLater(away);
                     break;
                 case 6:
                     var full = _disks[_random.Next(DiskCount)];
                     full.FreeBytes = HeadroomBytes;
-                    _process.Clock.After(TimeSpan.FromMilliseconds(_random.Next(2000)), () => full.FreeBytes = long.MaxValue / 4);
+                    EndLater(full);
                     break;
                 case 7:
                     _process.Clock.Jumped += TimeSpan.FromSeconds(_random.Next(-4000, 4000));
@@ -274,6 +293,9 @@ internal sealed record EngineFaults
     public int RequestsPerClient { get; init; } = 12;
 
     public bool Disturbs { get; init; } = true;
+
+    /// <summary>Prints what happens.</summary>
+    public bool IsTraced { get; init; }
 
     /// <summary>The power goes at this write of each life.</summary>
     public int? TearAtWrite { get; init; }

@@ -114,7 +114,7 @@ internal sealed class GroupWriter : IAsyncDisposable
     {
         _stop.Cancel();
         await _ticking;
-        Depose();
+        GiveUp();
         _timer.Dispose();
         _stop.Dispose();
     }
@@ -269,11 +269,12 @@ internal sealed class GroupWriter : IAsyncDisposable
 
         if (state == WriterState.Deposed)
         {
-            Depose();
+            GiveUp();
         }
     }
 
-    private void Depose()
+    /// <summary>Tells everyone who waits that the outcome is unknown.</summary>
+    public void GiveUp()
     {
         List<TaskCompletionSource<bool>> lost;
         lock (_gate)

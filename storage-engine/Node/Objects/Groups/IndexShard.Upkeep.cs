@@ -229,8 +229,16 @@ internal sealed partial class IndexShard
             return;
         }
 
-        // With the gate held nothing is proposed; what is under way was decided before the gate was free.
-        await _gate.WaitAsync();
+        // With the gate held nothing is proposed; what is under way was decided before the gate was free. It may need a member for
+        // that whose device is only now coming back.
+        using (var entered = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken))
+        {
+            var opening = OpenMembersAsTheyComeAsync(configuration, entered.Token);
+            await _gate.WaitAsync();
+            entered.Cancel();
+            await opening;
+        }
+
         try
         {
             if (writer.CanContinueWith(ids, _learner.Id))

@@ -19,6 +19,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
     private const int BatchBytesMax = 2 << 20;
     private const int QueueLengthMax = 8192;
     private static readonly TimeSpan TakeOverTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan UpkeepPeriod = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan TakeOverPeriod = TimeSpan.FromMilliseconds(250);
     private readonly DeviceSet _devices;
@@ -130,7 +131,13 @@ internal sealed partial class IndexShard : IAsyncDisposable
     {
         _stop.Cancel();
         _work.Release();
-        await Task.WhenAll(_batches, _upkeep);
+
+        // What was proposed may be decided yet; without a majority it never is.
+        using (_host.Time.CreateTimer(_ => _writer?.GiveUp(), null, StopTimeout, Timeout.InfiniteTimeSpan))
+        {
+            await Task.WhenAll(_batches, _upkeep);
+        }
+
         if (_writer is not null)
         {
             await _writer.DisposeAsync();

@@ -36,23 +36,23 @@ internal sealed class BlobRepair(LocalBlobNode node, DeviceSet devices)
         var partition = ring.PartitionOf(blob.PlacementHash);
         var primaries = new int[ring.ReplicaCount];
         ring.Primaries(partition, primaries);
-        var handoffs = ring.Handoffs(partition);
+        var others = ring.Others(partition);
         var good = primaries.Length;
         var allHome = true;
         for (uint frame = 0; frame < Frames.CountOf(lengthBytes); frame++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var (copies, isHome) = await RepairFrameAsync(
-                blob, frame, Frames.SizeOf(lengthBytes, frame), primaries, handoffs, verify);
+                blob, frame, Frames.SizeOf(lengthBytes, frame), primaries, others, verify);
             good = Math.Min(good, copies);
             allHome &= isHome;
         }
 
         if (allHome)
         {
-            foreach (var handoff in handoffs)
+            foreach (var other in others)
             {
-                await node.DeleteBlobAsync(handoff, blob);
+                await node.DeleteBlobAsync(other, blob);
             }
         }
 
@@ -64,7 +64,7 @@ internal sealed class BlobRepair(LocalBlobNode node, DeviceSet devices)
 
     /// <summary>Good copies of a frame afterwards, and whether every primary has one.</summary>
     private async ValueTask<(int Copies, bool IsHome)> RepairFrameAsync(
-        BlobId blob, uint frame, int sizeBytes, int[] primaries, IReadOnlyList<int> handoffs, bool verify)
+        BlobId blob, uint frame, int sizeBytes, int[] primaries, IReadOnlyList<int> others, bool verify)
     {
         var lacking = primaries.Where(d => !Has(d, blob, frame, sizeBytes, verify)).ToList();
         if (lacking.Count == 0)
@@ -72,7 +72,7 @@ internal sealed class BlobRepair(LocalBlobNode node, DeviceSet devices)
             return (primaries.Length, true);
         }
 
-        var source = primaries.Except(lacking).Concat(handoffs).FirstOrDefault(d => TryRead(d, blob, frame, sizeBytes), -1);
+        var source = primaries.Except(lacking).Concat(others).FirstOrDefault(d => TryRead(d, blob, frame, sizeBytes), -1);
         if (source < 0)
         {
             return (0, false);
@@ -93,7 +93,7 @@ internal sealed class BlobRepair(LocalBlobNode node, DeviceSet devices)
         // A primary that is away for long is stood in for by the next handoff; a short absence moves nothing.
         var copies = atHome;
         var mayStandIn = lacking.Count(devices.IsAwayForLong);
-        foreach (var device in handoffs)
+        foreach (var device in others)
         {
             if (copies >= primaries.Length)
             {
@@ -105,7 +105,7 @@ internal sealed class BlobRepair(LocalBlobNode node, DeviceSet devices)
                 copies++;
                 mayStandIn--;
             }
-            else if (mayStandIn > 0
+            else if (mayStandIn > 0 && node.Ring.Device(device).Weight > 0
                 && await node.WriteFrameAsync(device, new FrameWrite(blob, frame, payload, _checksums, default, lacking[0])) == BlobStatus.Ok)
             {
                 copies++;
