@@ -174,6 +174,15 @@ public sealed class WriterCore
         }
     }
 
+    /// <summary>Forgets a replica that was to become a member and will not.</summary>
+    public void RemoveLearner(ReplicaId replica)
+    {
+        if (_peers.TryGetValue(replica, out var peer) && !peer.IsMember)
+        {
+            _peers.Remove(replica);
+        }
+    }
+
     /// <summary>
     /// True when the group may go on with other members: everything is decided, and a majority of the new members has it.
     /// The caller makes no proposal from asking this until the new configuration is committed, and then takes over with it.

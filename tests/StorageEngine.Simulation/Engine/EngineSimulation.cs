@@ -19,6 +19,9 @@ internal sealed class EngineSimulation
     private const int DiskCount = 5;
     private const int ClientCount = 5;
     private static readonly DateTimeOffset Epoch = new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <summary>What was released while the clock was ahead is removed when it gets there.</summary>
+    private static readonly TimeSpan AfterAllJumps = TimeSpan.FromDays(365);
     private readonly Random _random;
     private readonly List<SimulatedDisk> _disks;
     private readonly MasterContent _master = new();
@@ -60,6 +63,10 @@ internal sealed class EngineSimulation
             _history.Check();
             return _history.Acknowledged;
         }
+        catch (SimulationException failure) when (_engine?.GetStatus() is { } status)
+        {
+            throw new SimulationException($"{failure.Message} {status} {string.Join(' ', status.Shards)} {string.Join(' ', status.Devices)}");
+        }
         finally
         {
             _process.Bury();
@@ -78,7 +85,7 @@ internal sealed class EngineSimulation
 
     private void Live(bool isLast)
     {
-        Begin();
+        Begin(heals: false);
         if (_faults.TearAtWrite is { } write)
         {
             _process.LosePowerAt(write, _faults.Tear);
@@ -109,10 +116,10 @@ internal sealed class EngineSimulation
         End(isOrderly: _process.HasPower && _random.Next(2) == 0);
     }
 
-    private void Begin()
+    private void Begin(bool heals)
     {
         Trace("the next life");
-        var start = _process.Clock.GetUtcNow() + TimeSpan.FromSeconds(_random.Next(100));
+        var start = heals ? Epoch + AfterAllJumps : _process.Clock.GetUtcNow() + TimeSpan.FromSeconds(_random.Next(100));
         _process.Bury();
         _process = new SimulatedProcess(_random, start);
         _disks.ForEach(EndLater);
@@ -217,7 +224,7 @@ internal sealed class EngineSimulation
 
     private void Heal()
     {
-        Begin();
+        Begin(heals: true);
         foreach (var disk in _disks)
         {
             (disk.IsAway, disk.FreeBytes) = (false, long.MaxValue / 4);

@@ -101,6 +101,14 @@ internal sealed class GroupWriter : IAsyncDisposable
 
     public void AddLearner(ReplicaId replica) => Change(effects => _core.AddLearner(replica, effects));
 
+    public void RemoveLearner(ReplicaId replica)
+    {
+        lock (_gate)
+        {
+            _core.RemoveLearner(replica);
+        }
+    }
+
     /// <summary>See <see cref="WriterCore.CanContinueWith"/>.</summary>
     public bool CanContinueWith(IReadOnlyCollection<ReplicaId> members, ReplicaId learner)
     {

@@ -198,14 +198,22 @@ internal sealed partial class IndexShard
     {
         var configuration = _configuration!;
         OpenMembers(configuration);
-        var lost = configuration.Members.FirstOrDefault(m => !_replicas.ContainsKey(new ReplicaId(m.Replica)));
-        if (lost is null)
+        var missing = configuration.Members.Where(m => !_replicas.ContainsKey(new ReplicaId(m.Replica))).ToList();
+        if (_learner is not null && (!_learner.IsUsable || !missing.Contains(_succeeded!)))
         {
+            // Where it is it was good only in that member's place: no device may hold two.
+            writer.RemoveLearner(_learner.Id);
+            _replicas.TryRemove(_learner.Id, out _);
             _learner = null;
+        }
+
+        if (missing.Count == 0)
+        {
             return;
         }
 
-        if (_learner is not { IsUsable: true })
+        var lost = _learner is null ? missing[0] : _succeeded!;
+        if (_learner is null)
         {
             if (_devices.PlaceLostReplica(Number, lost.Device, [.. configuration.Members.Select(m => m.Device)]) is not { } slot)
             {
@@ -218,6 +226,7 @@ internal sealed partial class IndexShard
                 return;
             }
 
+            _succeeded = lost;
             _replicas[_learner.Id] = _learner;
             writer.AddLearner(_learner.Id);
         }

@@ -39,6 +39,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
     private int _queued;
     private ShardOperation? _deferred;
     private IndexReplica? _learner;
+    private ShardMember? _succeeded;
     private Task _batches = Task.CompletedTask;
     private Task _upkeep = Task.CompletedTask;
 
