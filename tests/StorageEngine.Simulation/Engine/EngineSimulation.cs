@@ -48,7 +48,22 @@ internal sealed class EngineSimulation
 
     /// <summary>Runs one seed; returns how many changes were acknowledged.</summary>
     /// <exception cref="SimulationException">What was promised does not hold.</exception>
-    public static int Run(int seed, EngineFaults faults) => new EngineSimulation(seed, faults).Run();
+    public static int Run(int seed, EngineFaults faults) => Alone(() => new EngineSimulation(seed, faults).Run());
+
+    /// <summary>Everything goes on where the scheduler says; a test's own context would take it elsewhere.</summary>
+    private static int Alone(Func<int> run)
+    {
+        var context = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(null);
+        try
+        {
+            return run();
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(context);
+        }
+    }
 
     private int Run()
     {
@@ -77,7 +92,7 @@ internal sealed class EngineSimulation
     public static int CountWrites(int seed, EngineFaults faults)
     {
         var simulation = new EngineSimulation(seed, faults);
-        simulation.Run();
+        Alone(simulation.Run);
         return simulation._writes;
     }
 

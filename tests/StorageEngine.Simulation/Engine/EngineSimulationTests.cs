@@ -6,7 +6,19 @@ namespace Nephos.StorageEngine.Simulation.Engine;
 public sealed class EngineSimulationTests
 {
     [Fact]
-    public void Whatever_happens_every_answer_holds_and_everything_heals() => Runs.Seeds(1, 40);
+    public void Whatever_happens_every_answer_holds_and_everything_heals() => Runs.Seeds(1, 20);
+
+    [Fact]
+    public void A_commit_that_waits_for_a_member_is_decided_when_its_device_comes_back() => Runs.Seeds(10, 1);
+
+    [Fact]
+    public void Copies_on_a_drained_device_are_found_and_moved() => Runs.Seeds(44, 1);
+
+    [Fact]
+    public void A_learner_never_takes_the_place_of_another_member() => Runs.Seeds(91, 1);
+
+    [Fact]
+    public void A_request_is_answered_when_the_replica_it_reads_is_lost() => Runs.Seeds(1555, 1);
 
     [Fact]
     public void The_same_seed_gives_the_same_run() =>
@@ -60,7 +72,8 @@ internal static class Runs
                     throw new InvalidOperationException($"Seed {seed}, power lost at write {write}, {tear}: {failure.Message}", failure);
                 }
 
-                done?.Invoke(++images);
+                images++;
+                done?.Invoke(images);
             }
         }
 

@@ -234,14 +234,16 @@ internal sealed partial class IndexShard : IAsyncDisposable
 
                 while (operations.Count < BatchOperationsMax && rows.SizeBytes < BatchBytesMax && TryTake(out var operation))
                 {
+                    // Ours from here on, also when the replica goes away in the middle.
+                    operations.Add(operation);
                     operation.Evaluate(rows);
                     if (rows.SizeBytes <= Journal.AppendBytesMax)
                     {
-                        operations.Add(operation);
                         continue;
                     }
 
                     rows.Undo();
+                    operations.RemoveAt(operations.Count - 1);
                     if (operations.Count > 0)
                     {
                         // Too large for this batch; alone in the next one it may fit.

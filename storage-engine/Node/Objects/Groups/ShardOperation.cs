@@ -24,6 +24,7 @@ internal sealed class ShardOperation<T>(Func<RowTransaction, T> evaluate) : Shar
 
     public override void Evaluate(RowTransaction rows)
     {
+        _fault = null;
         rows.Begin();
         try
         {
