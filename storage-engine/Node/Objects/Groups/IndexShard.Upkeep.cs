@@ -13,7 +13,7 @@ internal sealed partial class IndexShard
 
     private async Task UpkeepLoopAsync()
     {
-        using var timer = new PeriodicTimer(UpkeepPeriod, _host.Time);
+        using var timer = new PeriodicTimer(TakeOverPeriod, _host.Time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
@@ -136,7 +136,7 @@ internal sealed partial class IndexShard
     /// <summary>Devices may come while the writer waits for a majority.</summary>
     private async Task OpenMembersAsTheyComeAsync(ShardConfiguration configuration, CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(UpkeepPeriod, _host.Time);
+        using var timer = new PeriodicTimer(TakeOverPeriod, _host.Time);
         try
         {
             while (await timer.WaitForNextTickAsync(cancellationToken))
