@@ -38,6 +38,7 @@ public sealed class VolumeStore : IDisposable
     private readonly VolumeStoreOptions _options;
     private readonly Action<StoreRequest> _release;
     private NeedleKey _scrubNext;
+    private byte[]? _scrubBuffer;
 
     private VolumeStore(NeedleIndex index, VolumeSet volumes, SegmentPool pool, VolumeCommitter committer, VolumeStoreOptions options)
     {
@@ -198,11 +199,15 @@ public sealed class VolumeStore : IDisposable
     {
         const int PageEntries = 64;
         var page = List(_scrubNext, ulong.MaxValue, PageEntries);
-        using var buffer = new AlignedBuffer(NeedleHeader.PayloadBytesMax);
+        if (page.Count > 0)
+        {
+            _scrubBuffer ??= GC.AllocateUninitializedArray<byte>(NeedleHeader.PayloadBytesMax);
+        }
+
         for (var entry = 0; entry < page.Count && bytesMax > 0; entry++)
         {
             var key = page[entry].Key;
-            if (Read(key, 0, buffer.GetSpan(), out _, out var readBytes) is StoreStatus.Corrupt or StoreStatus.Failed)
+            if (Read(key, 0, _scrubBuffer, out _, out var readBytes) is StoreStatus.Corrupt or StoreStatus.Failed)
             {
                 corrupt.Add(key);
             }

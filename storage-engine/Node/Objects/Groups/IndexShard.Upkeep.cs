@@ -13,7 +13,7 @@ internal sealed partial class IndexShard
 
     private async Task UpkeepLoopAsync()
     {
-        using var timer = new PeriodicTimer(TakeOverPeriod, _host.Time);
+        using var timer = new PeriodicTimer(UpkeepPeriod, _host.Time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
