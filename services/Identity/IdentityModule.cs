@@ -9,13 +9,17 @@ using Nephos.Identity.Assignments;
 using Nephos.Identity.Bootstrap;
 using Nephos.Identity.Catalog;
 using Nephos.Identity.Credentials;
+using Nephos.Identity.DomainSettings;
 using Nephos.Identity.Groups;
+using Nephos.Identity.Limits;
 using Nephos.Identity.Passwords;
+using Nephos.Identity.PolicyDocuments;
 using Nephos.Identity.Projects;
 using Nephos.Identity.Rest;
 using Nephos.Identity.Roles;
 using Nephos.Identity.Shared;
 using Nephos.Identity.Tokens;
+using Nephos.Identity.Trusts;
 using Nephos.Identity.Users;
 using Nephos.Kernel.Reconciliation;
 using Nephos.Kernel.State;
@@ -46,6 +50,9 @@ public static class IdentityModule
         app.MapGrpcService<ApplicationCredentialsGrpcService>();
         app.MapGrpcService<CredentialsGrpcService>();
         app.MapGrpcService<Ec2CredentialsGrpcService>();
+        app.MapGrpcService<TrustsGrpcService>();
+        app.MapGrpcService<LimitsGrpcService>();
+        app.MapGrpcService<PoliciesGrpcService>();
         var rest = app.MapRest(IdentityDialect.Instance);
         VersionEndpoints.Map(rest);
         TokenEndpoints.Map(rest);
@@ -57,6 +64,10 @@ public static class IdentityModule
         CatalogEndpoints.Map(rest);
         ApplicationCredentialEndpoints.Map(rest);
         CredentialEndpoints.Map(rest);
+        TrustEndpoints.Map(rest);
+        LimitEndpoints.Map(rest);
+        PolicyDocumentEndpoints.Map(rest);
+        DomainSettingsEndpoints.Map(rest);
     }
 
     /// <summary>Everything but the options and what starts by itself.</summary>
@@ -98,6 +109,11 @@ public static class IdentityModule
         services.AddSingleton<ApplicationCredentialService>();
         services.AddSingleton<CredentialService>();
         services.AddSingleton<Ec2Service>();
+        services.AddSingleton<TrustService>();
+        services.AddSingleton<LimitService>();
+        services.AddSingleton<PolicyDocumentService>();
+        services.AddSingleton<SettingsCatalog>();
+        services.AddSingleton<DomainSettingsService>();
         services.AddSingleton<Bootstrapper>();
         services.AddReconciler<SigningKeyReconciler>();
         services.AddReconciler<LeftoversReconciler>();

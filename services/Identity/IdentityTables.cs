@@ -3,11 +3,15 @@ using Nephos.Identity.ApplicationCredentials;
 using Nephos.Identity.Assignments;
 using Nephos.Identity.Catalog;
 using Nephos.Identity.Credentials;
+using Nephos.Identity.DomainSettings;
 using Nephos.Identity.Groups;
+using Nephos.Identity.Limits;
+using Nephos.Identity.PolicyDocuments;
 using Nephos.Identity.Projects;
 using Nephos.Identity.Roles;
 using Nephos.Identity.Shared;
 using Nephos.Identity.Tokens;
+using Nephos.Identity.Trusts;
 using Nephos.Identity.Users;
 using Nephos.Kernel.State;
 
@@ -74,7 +78,29 @@ internal static class IdentityTables
         new TableSchema<Credential>("identity/credentials", credential => credential.Id, Json.Credential)
             .Index("user", credential => credential.UserId)
             .Index("project", credential => credential.ProjectId)
-            .Index("application-credential", credential => credential.ApplicationCredentialId);
+            .Index("application-credential", credential => credential.ApplicationCredentialId)
+            .Unique("access", credential => credential.AccessHash);
+
+    public static readonly TableSchema<Trust> Trusts = new TableSchema<Trust>("identity/trusts", trust => trust.Id, Json.Trust)
+        .Index("trustor", trust => trust.TrustorUserId)
+        .Index("trustee", trust => trust.TrusteeUserId)
+        .Index("project", trust => trust.ProjectId);
+
+    public static readonly TableSchema<RegisteredLimit> RegisteredLimits =
+        new TableSchema<RegisteredLimit>("identity/registered-limits", limit => limit.Id, Json.RegisteredLimit)
+            .Unique("subject", limit => limit.Subject);
+
+    public static readonly TableSchema<Limit> Limits = new TableSchema<Limit>("identity/limits", limit => limit.Id, Json.Limit)
+        .Index("subject", limit => limit.Subject)
+        .Index("owner", limit => limit.OwnerId)
+        .Unique("owner-subject", limit => $"{limit.OwnerId}/{limit.Subject}");
+
+    /// <summary>Key: domain.</summary>
+    public static readonly TableSchema<SettingsOfDomain> DomainSettings =
+        new("identity/domain-settings", settings => settings.DomainId, Json.SettingsOfDomain);
+
+    public static readonly TableSchema<PolicyDocument> PolicyDocuments =
+        new("identity/policy-documents", document => document.Id, Json.PolicyDocument);
 
     public static readonly TableSchema<RevocationRecord> Revocations =
         new("identity/revocations", revocation => revocation.Subject, Json.RevocationRecord);
@@ -108,6 +134,11 @@ internal static class IdentityTables
 [JsonSerializable(typeof(ApplicationCredential))]
 [JsonSerializable(typeof(AccessRuleRecord))]
 [JsonSerializable(typeof(Credential))]
+[JsonSerializable(typeof(Trust))]
+[JsonSerializable(typeof(RegisteredLimit))]
+[JsonSerializable(typeof(Limit))]
+[JsonSerializable(typeof(PolicyDocument))]
+[JsonSerializable(typeof(SettingsOfDomain))]
 [JsonSerializable(typeof(RevocationRecord))]
 [JsonSerializable(typeof(SigningKeyRecord))]
 [JsonSerializable(typeof(IdempotentCreate))]

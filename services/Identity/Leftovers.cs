@@ -3,6 +3,7 @@ using Nephos.Hosting.Authentication;
 using Nephos.Identity.ApplicationCredentials;
 using Nephos.Identity.Assignments;
 using Nephos.Identity.Credentials;
+using Nephos.Identity.DomainSettings;
 using Nephos.Identity.Groups;
 using Nephos.Identity.Projects;
 using Nephos.Identity.Roles;
@@ -66,6 +67,10 @@ internal sealed class Leftovers(IStateStore store, IdentityWrites writes)
             IdentityTables.AccessRules, await store.ListAsync(IdentityTables.AccessRules, userId + "/", cancellationToken), cancellationToken);
         await DeleteAllAsync(
             IdentityTables.Credentials, await store.ListByAsync(IdentityTables.Credentials, "user", userId, cancellationToken), cancellationToken);
+        await DeleteAllAsync(
+            IdentityTables.Trusts, await store.ListByAsync(IdentityTables.Trusts, "trustor", userId, cancellationToken), cancellationToken);
+        await DeleteAllAsync(
+            IdentityTables.Trusts, await store.ListByAsync(IdentityTables.Trusts, "trustee", userId, cancellationToken), cancellationToken);
         await store.TransactAsync(
             transaction =>
             {
@@ -86,11 +91,22 @@ internal sealed class Leftovers(IStateStore store, IdentityWrites writes)
         await DeleteAllAsync(
             IdentityTables.Credentials,
             await store.ListByAsync(IdentityTables.Credentials, "project", projectId, cancellationToken), cancellationToken);
+        await DeleteAllAsync(
+            IdentityTables.Trusts, await store.ListByAsync(IdentityTables.Trusts, "project", projectId, cancellationToken), cancellationToken);
+        await DeleteAllAsync(
+            IdentityTables.Limits, await store.ListByAsync(IdentityTables.Limits, "owner", projectId, cancellationToken), cancellationToken);
     }
 
     private async Task SweepDomainAsync(string domainId, CancellationToken cancellationToken)
     {
         await SweepTargetAsync(Target.Domain(domainId), domainId, cancellationToken);
+        await store.TransactAsync(
+            transaction =>
+            {
+                transaction.Delete<SettingsOfDomain>(IdentityTables.DomainSettings, domainId);
+                return Task.CompletedTask;
+            },
+            cancellationToken);
         await SweepTargetAsync(Target.Project(domainId), domainId, cancellationToken);
         foreach (var user in await store.ListByAsync(IdentityTables.Users, "domain", domainId, cancellationToken))
         {

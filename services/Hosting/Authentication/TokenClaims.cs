@@ -12,7 +12,7 @@ public enum TokenScopeKind
 }
 
 /// <summary>What a credential leaves of its owner's rights. No token made from such a token may hold more.</summary>
-/// <param name="Kind"><see cref="ApplicationCredential"/> or <see cref="Ec2Credential"/>.</param>
+/// <param name="Kind"><see cref="ApplicationCredential"/>, <see cref="Ec2Credential"/> or <see cref="Trust"/>.</param>
 /// <param name="CredentialId">The credential that was shown.</param>
 /// <param name="Unrestricted">It may manage credentials.</param>
 /// <param name="AccessRules">When not empty, only REST calls that match one of them are allowed.</param>
@@ -20,6 +20,10 @@ public sealed record TokenDelegation(string Kind, string CredentialId, bool Unre
 {
     public const string ApplicationCredential = "ac";
     public const string Ec2Credential = "ec2";
+    public const string Trust = "tr";
+
+    /// <summary>Of a trust: trustor or trustee, whichever the token is not in the name of. The token dies with either.</summary>
+    public string? OtherUserId { get; init; }
 }
 
 /// <summary>What a token says. Signed by the identity service, read by every service.</summary>
@@ -88,6 +92,11 @@ public sealed record TokenClaims
         if (Delegation is { } delegation)
         {
             subjects.Add(RevocationSubject.Credential(delegation.CredentialId));
+            if (delegation.OtherUserId is { } other)
+            {
+                subjects.Add(RevocationSubject.User(other));
+                subjects.Add(RevocationSubject.Access(other, ScopeId!));
+            }
         }
         subjects.Add(RevocationSubject.Token(TokenId));
         return subjects;

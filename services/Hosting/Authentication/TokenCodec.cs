@@ -9,8 +9,8 @@ namespace Nephos.Hosting.Authentication;
 /// <summary>Tokens as text: a JWT in JWS compact form, signed with ES256 (RFC 7515, 7518, 7519).</summary>
 /// <remarks>
 /// Header <c>{"alg":"ES256","kid":…}</c>. Claims: iss, sub, iat, exp, jti as registered; udm the user's domain; pj the first token of
-/// the chain; amr the methods; scp the scope {t: p, d or s; id; dom}; rol the role names; del the delegation {k: ac or ec2; id; u; r:
-/// [[service, method, path]]}; epo the epochs. Everything a service needs to decide, nothing it can look up when it wants names.
+/// the chain; amr the methods; scp the scope {t: p, d or s; id; dom}; rol the role names; del the delegation {k: ac, ec2 or tr; id; o the
+/// other user; u; r: [[service, method, path]]}; epo the epochs. Everything a service needs to decide, nothing it can look up when it wants names.
 /// </remarks>
 public static class TokenCodec
 {
@@ -169,6 +169,10 @@ public static class TokenCodec
         writer.WriteStartObject("del");
         writer.WriteString("k", delegation.Kind);
         writer.WriteString("id", delegation.CredentialId);
+        if (delegation.OtherUserId is { } other)
+        {
+            writer.WriteString("o", other);
+        }
         if (delegation.Unrestricted)
         {
             writer.WriteBoolean("u", true);
@@ -237,7 +241,10 @@ public static class TokenCodec
         delegation.TryGetProperty("u", out var unrestricted) && unrestricted.GetBoolean(),
         delegation.TryGetProperty("r", out var rules)
             ? [.. Items(rules).Select(rule => new AccessRule(rule[0].GetString()!, rule[1].GetString()!, rule[2].GetString()!))]
-            : []);
+            : [])
+    {
+        OtherUserId = delegation.TryGetProperty("o", out _) ? Text(delegation, "o") : null,
+    };
 
     private static string Text(JsonElement parent, string name) =>
         parent.GetProperty(name).GetString() ?? throw new FormatException($"Claim {name} is null.");

@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using Nephos.Hosting.Authentication;
+using Nephos.Identity.Assignments;
 using Nephos.Identity.Passwords;
 using Nephos.Identity.Roles;
 using Nephos.Identity.Shared;
@@ -35,12 +36,12 @@ internal sealed record ApplicationCredentialDraft
 
 /// <summary>What can be done with application credentials: made by their owner for the project of the token, never changed.</summary>
 /// <remarks>
-/// A credential never holds more than the token that made it: same project, a subset of its roles. When a credential stands behind
-/// that token, the new one also ends no later, and one with access rules makes none at all, so that no chain of credentials
-/// grows.
+/// A credential holds what its owner has in the project of the token that made it, or less. When a credential stands behind that token,
+/// the new one holds no more than the token and ends no later, and one with access rules makes none at all, so that no chain of
+/// credentials grows.
 /// </remarks>
 internal sealed class ApplicationCredentialService(
-    DirectoryView directory, IdentityWrites writes, PasswordHasher hasher, IdentityOptions options, TimeProvider time)
+    DirectoryView directory, EffectiveRoles effective, IdentityWrites writes, PasswordHasher hasher, IdentityOptions options, TimeProvider time)
 {
     private const string Kind = "application_credential", RuleKind = "access_rule";
 
@@ -89,7 +90,7 @@ internal sealed class ApplicationCredentialService(
             Description = Names.CheckDescription(draft.Description),
             ExpiresAt = await BoundExpiryAsync(operation, draft.ExpiresAt, cancellationToken),
             Unrestricted = draft.Unrestricted,
-            RoleIds = [.. RolesOf(operation, draft).Select(role => role.Id)],
+            RoleIds = [.. (await RolesOfAsync(operation, projectId, draft, cancellationToken)).Select(role => role.Id)],
             SecretHash = draft.Secret is null
                 ? hasher.HashRandom(secret)
                 : await hasher.HashAsync(draft.Secret, cancellationToken),
@@ -181,7 +182,8 @@ internal sealed class ApplicationCredentialService(
             cancellationToken);
     }
 
-    private IReadOnlyList<Role> RolesOf(OperationContext operation, ApplicationCredentialDraft draft)
+    private async Task<IReadOnlyList<Role>> RolesOfAsync(
+        OperationContext operation, string projectId, ApplicationCredentialDraft draft, CancellationToken cancellationToken)
     {
         var held = directory.Roles.Source.Roles
             .Where(role => role.DomainId is null && operation.HasRole(role.Name.ToLowerInvariant())).ToList();
@@ -193,11 +195,16 @@ internal sealed class ApplicationCredentialService(
         {
             throw Faults.Invalid("roles", "at least one is needed");
         }
+        if (operation.ApplicationCredentialId is null && await directory.FindProjectAsync(projectId, cancellationToken) is { } project)
+        {
+            // The user may have got a role after the token was made.
+            held = [.. await effective.InProjectAsync(operation.UserId, project, cancellationToken)];
+        }
         return
         [
             .. draft.Roles.Select(asked =>
                 held.Find(role => asked.Id is null ? role.Name == asked.Name : role.Id == asked.Id) ??
-                throw Faults.Invalid("roles", $"the token has no role {asked.Id ?? asked.Name}")).DistinctBy(role => role.Id),
+                throw Faults.Invalid("roles", $"the user has no role {asked.Id ?? asked.Name} in the project")).DistinctBy(role => role.Id),
         ];
     }
 

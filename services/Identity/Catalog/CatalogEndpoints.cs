@@ -129,7 +129,10 @@ internal static class CatalogEndpoints
                 Enabled = body.Flag("enabled") ?? true,
                 Extra = body.Extra(EndpointFields),
             };
-            return One(201, "endpoint", Json(await call.Service<CatalogService>().CreateEndpointAsync(call.Operation, draft, "", call.Cancelled), call));
+            // The older name of the field also makes the region.
+            var makesRegion = !body.Has("region_id");
+            return One(201, "endpoint", Json(
+                await call.Service<CatalogService>().CreateEndpointAsync(call.Operation, draft, makesRegion, "", call.Cancelled), call));
         });
         rest.Get("/v3/endpoints/{id}", async call =>
             One(200, "endpoint", Json(await call.Service<CatalogService>().GetEndpointAsync(call.Operation, call.Route("id"), call.Cancelled), call)));
@@ -140,8 +143,9 @@ internal static class CatalogEndpoints
                 body.TextChange("service_id"), body.Has("region_id") ? body.TextChange("region_id") : body.TextChange("region"),
                 body.TextChange("interface"), body.TextChange("url"), body.TextChange("name"), body.FlagChange("enabled"),
                 body.Extra(EndpointFields));
+            var makesRegion = !body.Has("region_id");
             return One(200, "endpoint", Json(
-                await call.Service<CatalogService>().UpdateEndpointAsync(call.Operation, call.Route("id"), patch, call.Cancelled), call));
+                await call.Service<CatalogService>().UpdateEndpointAsync(call.Operation, call.Route("id"), patch, makesRegion, call.Cancelled), call));
         });
         rest.Delete("/v3/endpoints/{id}", async call =>
         {

@@ -123,7 +123,7 @@ internal sealed class CatalogGrpcService(CatalogService catalog, TokenService to
             Enabled = !endpoint.HasEnabled || endpoint.Enabled,
             Extra = endpoint.Extra.ToJson() ?? [],
         };
-        return ToWire(await catalog.CreateEndpointAsync(context.GetOperation(), draft, request.IdempotencyKey, context.CancellationToken));
+        return ToWire(await catalog.CreateEndpointAsync(context.GetOperation(), draft, makesRegion: false, request.IdempotencyKey, context.CancellationToken));
     }
 
     public override async Task<Wire.Endpoint> GetEndpoint(Wire.GetEndpointRequest request, ServerCallContext context) =>
@@ -147,7 +147,7 @@ internal sealed class CatalogGrpcService(CatalogService catalog, TokenService to
             mask.Of("service_id", endpoint.ServiceId), mask.Of("region_id", endpoint.RegionId.NullIfEmpty()),
             mask.Has("interface") ? Shared.Change.To(NameOf(endpoint.Interface)) : default,
             mask.Of("url", endpoint.Url), default, mask.Of("enabled", endpoint.Enabled), mask.Has("extra") ? endpoint.Extra.ToJson() : null);
-        return ToWire(await catalog.UpdateEndpointAsync(context.GetOperation(), endpoint.Id, patch, context.CancellationToken));
+        return ToWire(await catalog.UpdateEndpointAsync(context.GetOperation(), endpoint.Id, patch, makesRegion: false, context.CancellationToken));
     }
 
     public override async Task<Empty> DeleteEndpoint(Wire.DeleteEndpointRequest request, ServerCallContext context)

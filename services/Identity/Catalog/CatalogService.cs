@@ -190,7 +190,7 @@ internal sealed class CatalogService(DirectoryView directory, IdentityWrites wri
     }
 
     public async Task<Endpoint> CreateEndpointAsync(
-        OperationContext operation, Endpoint draft, string idempotencyKey, CancellationToken cancellationToken)
+        OperationContext operation, Endpoint draft, bool makesRegion, string idempotencyKey, CancellationToken cancellationToken)
     {
         Policy.RequireAdmin(operation, "identity:create_endpoint");
         var endpoint = draft with
@@ -204,14 +204,15 @@ internal sealed class CatalogService(DirectoryView directory, IdentityWrites wri
             async (change, id) => await change.State.GetAsync(IdentityTables.Endpoints, id, cancellationToken),
             async change =>
             {
-                await CheckAsync(change.State, endpoint, cancellationToken);
+                await CheckAsync(change.State, endpoint, makesRegion, cancellationToken);
                 change.State.Insert(IdentityTables.Endpoints, endpoint);
                 return (endpoint.Id, endpoint);
             },
             cancellationToken);
     }
 
-    public async Task<Endpoint> UpdateEndpointAsync(OperationContext operation, string id, EndpointPatch patch, CancellationToken cancellationToken)
+    public async Task<Endpoint> UpdateEndpointAsync(
+        OperationContext operation, string id, EndpointPatch patch, bool makesRegion, CancellationToken cancellationToken)
     {
         Policy.RequireAdmin(operation, "identity:update_endpoint");
         return await writes.RunAsync(
@@ -229,7 +230,7 @@ internal sealed class CatalogService(DirectoryView directory, IdentityWrites wri
                     IsManaged = before.IsManaged && !patch.Url.IsGiven,
                     Extra = patch.Extra is null ? before.Extra : Names.CheckExtra(ProjectService.Merge(before.Extra, patch.Extra), EndpointKind),
                 };
-                await CheckAsync(change.State, after, cancellationToken);
+                await CheckAsync(change.State, after, makesRegion, cancellationToken);
                 change.State.Put(IdentityTables.Endpoints, after);
                 return after;
             },
@@ -268,7 +269,7 @@ internal sealed class CatalogService(DirectoryView directory, IdentityWrites wri
         }
     }
 
-    private static async Task CheckAsync(StateTransaction state, Endpoint endpoint, CancellationToken cancellationToken)
+    private static async Task CheckAsync(StateTransaction state, Endpoint endpoint, bool makesRegion, CancellationToken cancellationToken)
     {
         if (endpoint.Interface is not (Endpoint.Public or Endpoint.Internal or Endpoint.Admin))
         {
@@ -290,7 +291,11 @@ internal sealed class CatalogService(DirectoryView directory, IdentityWrites wri
         if (endpoint.RegionId is { } regionId &&
             (!Names.IsId(regionId) || await state.GetAsync(IdentityTables.Regions, regionId, cancellationToken) is null))
         {
-            throw Faults.Invalid("region_id", $"there is no region {regionId}");
+            if (!makesRegion)
+            {
+                throw Faults.Invalid("region_id", $"there is no region {regionId}");
+            }
+            state.Insert(IdentityTables.Regions, new Region { Id = CheckId(Names.Check(regionId, "region")) });
         }
     }
 }

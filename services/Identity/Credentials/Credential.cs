@@ -1,6 +1,6 @@
 namespace Nephos.Identity.Credentials;
 
-/// <summary>A secret of a user for another protocol. Owner, project and type never change.</summary>
+/// <summary>A secret of a user for another protocol. Owner and type never change.</summary>
 internal sealed record Credential
 {
     public const string Ec2Type = "ec2";
@@ -19,4 +19,7 @@ internal sealed record Credential
 
     /// <summary>What the credential may at most do when an application credential made it; null for no such bound.</summary>
     public string? ApplicationCredentialId { get; init; }
+
+    /// <summary>The SHA-256 of an access key that is not the one of the id any more, hex.</summary>
+    public string? AccessHash { get; init; }
 }

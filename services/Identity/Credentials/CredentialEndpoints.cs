@@ -39,11 +39,9 @@ internal static class CredentialEndpoints
             var body = await JsonBody.ReadAsync(call, "credential");
             var before = await call.Service<CredentialService>().GetAsync(call.Operation, call.Route("id"), call.Cancelled);
             RequireSame(body, "user_id", before.Record.UserId);
-            RequireSame(body, "project_id", before.Record.ProjectId);
             RequireSame(body, "type", before.Record.Type);
-            return body.Has("blob")
-                ? One(200, await call.Service<CredentialService>().UpdateAsync(call.Operation, call.Route("id"), Blob(body), call.Cancelled), call)
-                : One(200, before, call);
+            return One(200, await call.Service<CredentialService>().UpdateAsync(
+                call.Operation, call.Route("id"), body.Has("blob") ? Blob(body) : null, body.Text("project_id"), call.Cancelled), call);
         });
         rest.Delete("/v3/credentials/{id}", async call =>
         {

@@ -93,26 +93,58 @@ internal sealed class CredentialService(DirectoryView directory, IdentityWrites 
         return Open(made);
     }
 
-    /// <summary>A new blob. Of an access key only the secret may change: its id comes from the rest.</summary>
-    public async Task<OpenCredential> UpdateAsync(OperationContext operation, string id, string blob, CancellationToken cancellationToken)
+    /// <summary>A new blob, and for administrators another project. Tokens made with the credential end.</summary>
+    /// <param name="operation">The owner, or an administrator.</param>
+    /// <param name="id">Stays, also when the access key in the blob changes.</param>
+    /// <param name="blob">Null: as it is.</param>
+    /// <param name="projectId">Null: as it is.</param>
+    /// <param name="cancellationToken">Gives up before the commit.</param>
+    public async Task<OpenCredential> UpdateAsync(
+        OperationContext operation, string id, string? blob, string? projectId, CancellationToken cancellationToken)
     {
-        CheckBlob(blob);
         var seen = await RequireForWriteAsync(operation, id, "identity:update_credential", cancellationToken);
-        if (seen.Type == Credential.Ec2Type)
+        if (projectId is not null && projectId != seen.ProjectId)
         {
-            var changed = Ec2Blob.Parse(blob);
-            blob = Ec2Blob.IdOf(changed.Access) == id ? changed.ToText() : throw Faults.Invalid("blob", "the access key cannot change");
+            // A key is bound to what its owner could do when it was made; only who may do everything moves it.
+            Policy.RequireAdmin(operation, "identity:update_credential");
+            Authorize(operation, seen.UserId, projectId, "identity:update_credential");
         }
-        var updated = await writes.RunAsync(
+        string? accessHash = null;
+        if (blob is not null)
+        {
+            CheckBlob(blob);
+            if (seen.Type == Credential.Ec2Type)
+            {
+                var changed = Ec2Blob.Parse(blob);
+                blob = changed.ToText();
+                accessHash = Ec2Blob.IdOf(changed.Access);
+            }
+        }
+        var updated = await IdentityFaults.GuardNameAsync(Kind, id, writes.RunAsync(
             async change =>
             {
                 var before = await change.State.GetAsync(IdentityTables.Credentials, id, cancellationToken) ?? throw Faults.NotFound(Kind, id);
-                var after = before with { SealedBlob = Seal(id, blob) };
+                if (projectId is not null &&
+                    (!Names.IsId(projectId) || await change.State.GetAsync(IdentityTables.Projects, projectId, cancellationToken) is null))
+                {
+                    throw Faults.NotFound("project", projectId);
+                }
+                if (accessHash is not null && accessHash != id &&
+                    await change.State.GetAsync(IdentityTables.Credentials, accessHash, cancellationToken) is not null)
+                {
+                    throw IdentityFaults.Duplicate(Kind, accessHash);
+                }
+                var after = before with
+                {
+                    ProjectId = projectId ?? before.ProjectId,
+                    SealedBlob = blob is null ? before.SealedBlob : Seal(id, blob),
+                    AccessHash = accessHash is null ? before.AccessHash : accessHash == id ? null : accessHash,
+                };
                 change.State.Put(IdentityTables.Credentials, after);
                 change.Revoke(RevocationSubject.Credential(id));
                 return after;
             },
-            cancellationToken);
+            cancellationToken));
         return Open(updated);
     }
 
@@ -135,17 +167,24 @@ internal sealed class CredentialService(DirectoryView directory, IdentityWrites 
     /// <summary>The credential of an access key, for checking a signature.</summary>
     internal async ValueTask<(Credential Record, Ec2Blob Blob)?> FindAccessKeyAsync(string access, CancellationToken cancellationToken)
     {
-        if (access.Length is 0 or > 255 || await FindAsync(Ec2Blob.IdOf(access), cancellationToken) is not { Type: Credential.Ec2Type } credential)
+        if (access.Length is 0 or > 255)
         {
             return null;
         }
-        return (credential, Ec2Blob.Parse(Open(credential).Blob));
+        var hash = Ec2Blob.IdOf(access);
+        var credential = await FindAsync(hash, cancellationToken) is { Type: Credential.Ec2Type, AccessHash: null } first
+            ? first
+            : await directory.Store.FindAsync(IdentityTables.Credentials, "access", hash, cancellationToken);
+        return credential is null ? null : (credential, Ec2Blob.Parse(Open(credential).Blob));
     }
 
     /// <summary>Nobody sees what belongs to another project than the one a delegated token is bound to.</summary>
     private static bool MaySee(OperationContext operation, Credential credential) =>
         (Policy.IsAdmin(operation) || credential.UserId == operation.UserId) &&
-        (operation.ApplicationCredentialId is null || (credential.ProjectId is not null && credential.ProjectId == operation.ProjectId));
+        (!IsDelegated(operation) || (credential.ProjectId is not null && credential.ProjectId == operation.ProjectId));
+
+    /// <summary>A credential or a trust stands behind the token.</summary>
+    private static bool IsDelegated(OperationContext operation) => operation.ApplicationCredentialId is not null || operation.IsRestricted;
 
     private static void Authorize(OperationContext operation, string userId, string? projectId, string action)
     {

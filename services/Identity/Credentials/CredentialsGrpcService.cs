@@ -29,7 +29,8 @@ internal sealed class CredentialsGrpcService(CredentialService credentials) : Wi
     }
 
     public override async Task<Wire.Credential> UpdateCredential(Wire.UpdateCredentialRequest request, ServerCallContext context) =>
-        ToWire(await credentials.UpdateAsync(context.GetOperation(), request.CredentialId, request.Blob, context.CancellationToken));
+        ToWire(await credentials.UpdateAsync(
+            context.GetOperation(), request.CredentialId, request.HasBlob ? request.Blob : null, request.ProjectId.NullIfEmpty(), context.CancellationToken));
 
     public override async Task<Empty> DeleteCredential(Wire.DeleteCredentialRequest request, ServerCallContext context)
     {

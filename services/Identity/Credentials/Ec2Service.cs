@@ -33,10 +33,7 @@ internal sealed class Ec2Service(CredentialService credentials, DirectoryView di
     public async Task<AccessKey> GetAsync(OperationContext operation, string userId, string access, CancellationToken cancellationToken)
     {
         await RequireUserAsync(operation, userId, cancellationToken);
-        var found = access.Length is > 0 and <= 255
-            ? await credentials.GetAsync(operation, Ec2Blob.IdOf(access), cancellationToken)
-            : throw Faults.NotFound(Kind, access);
-        return found.Record.UserId == userId && found.Record.Type == Credential.Ec2Type ? ToKey(found) : throw Faults.NotFound(Kind, access);
+        return ToKey(await FindOwnAsync(operation, userId, access, cancellationToken));
     }
 
     public async Task<IReadOnlyList<AccessKey>> ListAsync(OperationContext operation, string userId, CancellationToken cancellationToken)
@@ -51,8 +48,9 @@ internal sealed class Ec2Service(CredentialService credentials, DirectoryView di
 
     public async Task DeleteAsync(OperationContext operation, string userId, string access, CancellationToken cancellationToken)
     {
-        await GetAsync(operation, userId, access, cancellationToken);
-        await credentials.DeleteAsync(operation, Ec2Blob.IdOf(access), cancellationToken);
+        await RequireUserAsync(operation, userId, cancellationToken);
+        var found = await FindOwnAsync(operation, userId, access, cancellationToken);
+        await credentials.DeleteAsync(operation, found.Record.Id, cancellationToken);
     }
 
     /// <summary>A token for whoever signed a request. Only services and administrators may ask: they vouch for having received it.</summary>
@@ -101,6 +99,11 @@ internal sealed class Ec2Service(CredentialService credentials, DirectoryView di
         var (token, description) = await IssueAsync(found.Record, cancellationToken);
         return new DayKey(AwsSignatures.SigningKey(found.Blob.Secret, date, region, service), description, token);
     }
+
+    private async Task<OpenCredential> FindOwnAsync(OperationContext operation, string userId, string access, CancellationToken cancellationToken) =>
+        await credentials.FindAccessKeyAsync(access, cancellationToken) is { } found && found.Record.UserId == userId
+            ? await credentials.GetAsync(operation, found.Record.Id, cancellationToken)
+            : throw Faults.NotFound(Kind, access);
 
     private static AccessKey ToKey(OpenCredential credential)
     {

@@ -21,7 +21,7 @@ internal sealed class IdentityDialect : RestDialect
 
     public override void Decorate(HttpContext http) => http.Response.Headers.Append("Vary", "X-Auth-Token");
 
-    public override bool AllowsTrailingSlash(string path) => path is "/" or "/v3/";
+    public override bool AllowsTrailingSlash(string path) => path is "/" or "/v3/" or "/v3/OS-TRUST/trusts/";
 
     private static string MessageOf(FaultException fault) =>
         fault.Reason == ErrorReason.NotFound && fault.Metadata.TryGetValue("kind", out var kind) && fault.Metadata.TryGetValue("id", out var id)

@@ -127,11 +127,15 @@ internal sealed class RoleService(DirectoryView directory, IdentityWrites writes
         await writes.RunAsync(
             async change =>
             {
-                await RequireAsync(change.State, priorId, cancellationToken);
+                var prior = await RequireAsync(change.State, priorId, cancellationToken);
                 var implied = await RequireAsync(change.State, impliedId, cancellationToken);
                 if (implied is { Name: "admin", DomainId: null })
                 {
                     throw IdentityFaults.Refused("The role admin cannot be implied.");
+                }
+                if (prior.DomainId is null && implied.DomainId is not null)
+                {
+                    throw IdentityFaults.Refused("A role of the whole cloud cannot imply one of a domain.");
                 }
                 change.State.Put(IdentityTables.Implications, implication);
             },

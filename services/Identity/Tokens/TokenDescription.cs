@@ -3,6 +3,7 @@ using Nephos.Identity.ApplicationCredentials;
 using Nephos.Identity.Catalog;
 using Nephos.Identity.Projects;
 using Nephos.Identity.Roles;
+using Nephos.Identity.Trusts;
 using Nephos.Identity.Users;
 
 namespace Nephos.Identity.Tokens;
@@ -27,6 +28,9 @@ internal sealed record TokenDescription
     public IReadOnlyList<Role> Roles { get; init; } = [];
 
     public ApplicationCredential? ApplicationCredential { get; init; }
+
+    /// <summary>The trust behind the token.</summary>
+    public Trust? Trust { get; init; }
 
     /// <summary>Empty for an unscoped token.</summary>
     public IReadOnlyList<CatalogEntry> Catalog { get; init; } = [];

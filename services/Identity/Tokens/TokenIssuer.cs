@@ -47,6 +47,10 @@ internal sealed class TokenIssuer(
         {
             return await IssueDelegatedAsync(proven, request.Scope, epochs, cancellationToken);
         }
+        if (request.Scope is ScopeRequest.Trust asked)
+        {
+            return await IssueLentAsync(proven, asked.Id, epochs, cancellationToken);
+        }
         var claims = await ScopeAsync(proven, request.Scope, cancellationToken);
         return Sign(claims, epochs);
     }
@@ -212,6 +216,50 @@ internal sealed class TokenIssuer(
         }
         return Sign(InProject(proven, project, roles), epochs);
     }
+
+    /// <summary>What a trust lends: its roles, all of which the trustor must still have, in its project. Takes one of its uses.</summary>
+    private async Task<IssuedToken> IssueLentAsync(Proven proven, string trustId, Epochs epochs, CancellationToken cancellationToken)
+    {
+        var trust = Shared.Names.IsId(trustId) ? await directory.Store.GetAsync(IdentityTables.Trusts, trustId, cancellationToken) : null;
+        if (trust is null || trust.TrusteeUserId != proven.User.Id ||
+            await directory.FindUserAsync(trust.TrustorUserId, cancellationToken) is not { } trustor ||
+            !await IsUsableAsync(trustor, cancellationToken) ||
+            await directory.FindProjectAsync(trust.ProjectId, cancellationToken) is not { } project)
+        {
+            throw PasswordAuthentication.Failed();
+        }
+        var held = (await FindRolesInAsync(trustor, project, cancellationToken)).Select(role => role.Id).ToHashSet(StringComparer.Ordinal);
+        if (!trust.RoleIds.All(held.Contains))
+        {
+            throw PasswordAuthentication.Failed();
+        }
+        await TakeUseAsync(trust.Id, cancellationToken);
+        var lent = proven with
+        {
+            User = trust.Impersonation ? trustor : proven.User,
+            ExpiresAt = Earlier(proven.ExpiresAt, trust.ExpiresAt),
+            Delegation = new TokenDelegation(TokenDelegation.Trust, trust.Id, Unrestricted: false, [])
+            {
+                OtherUserId = trust.Impersonation ? proven.User.Id : trustor.Id,
+            },
+        };
+        return Sign(InProject(lent, project, directory.Roles.Effective(trust.RoleIds)), epochs);
+    }
+
+    private Task TakeUseAsync(string trustId, CancellationToken cancellationToken) => directory.Store.TransactAsync(
+        async transaction =>
+        {
+            var trust = await transaction.GetAsync(IdentityTables.Trusts, trustId, cancellationToken);
+            if (trust is null || !trust.IsUsable(time.GetUtcNow()))
+            {
+                throw PasswordAuthentication.Failed();
+            }
+            if (trust.RemainingUses is { } uses)
+            {
+                transaction.Put(IdentityTables.Trusts, trust with { RemainingUses = uses - 1 });
+            }
+        },
+        cancellationToken);
 
     private async Task<TokenClaims> ScopeAsync(Proven proven, ScopeRequest scope, CancellationToken cancellationToken)
     {

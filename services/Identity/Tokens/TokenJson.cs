@@ -65,6 +65,16 @@ internal static class TokenJson
             }
             token["application_credential"] = json;
         }
+        if (description.Trust is { } trust)
+        {
+            token["OS-TRUST:trust"] = new JsonObject
+            {
+                ["id"] = trust.Id,
+                ["impersonation"] = trust.Impersonation,
+                ["trustor_user"] = new JsonObject { ["id"] = trust.TrustorUserId },
+                ["trustee_user"] = new JsonObject { ["id"] = trust.TrusteeUserId },
+            };
+        }
         return new JsonObject { ["token"] = token };
     }
 
@@ -132,7 +142,7 @@ internal static class TokenJson
         var scope = auth.RequiredObject("scope");
         if (scope.Json.Count != 1)
         {
-            throw Faults.Invalid("auth.scope", "must have exactly one of project, domain, system and unscoped");
+            throw Faults.Invalid("auth.scope", "must have exactly one of project, domain, system, unscoped and OS-TRUST:trust");
         }
         return scope.Json.First().Key switch
         {
@@ -140,7 +150,8 @@ internal static class TokenJson
             "domain" => new ScopeRequest.Domain(ReadDomain(scope.RequiredObject("domain"))),
             "system" when scope.RequiredObject("system").Flag("all") == true => new ScopeRequest.System(),
             "unscoped" => new ScopeRequest.Unscoped(),
-            _ => throw Faults.Invalid("auth.scope", "must have exactly one of project, domain, system and unscoped"),
+            "OS-TRUST:trust" => new ScopeRequest.Trust(scope.RequiredObject("OS-TRUST:trust").RequiredText("id")),
+            _ => throw Faults.Invalid("auth.scope", "must have exactly one of project, domain, system, unscoped and OS-TRUST:trust"),
         };
     }
 

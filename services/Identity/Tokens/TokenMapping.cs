@@ -24,6 +24,7 @@ internal static class TokenMapping
             Wire.TokenScope.ScopeOneofCase.Domain => new ScopeRequest.Domain(ToReference(request.Scope.Domain)!),
             Wire.TokenScope.ScopeOneofCase.System => new ScopeRequest.System(),
             Wire.TokenScope.ScopeOneofCase.Unscoped => new ScopeRequest.Unscoped(),
+            Wire.TokenScope.ScopeOneofCase.TrustId => new ScopeRequest.Trust(request.Scope.TrustId),
             _ => new ScopeRequest.Default(),
         },
     };
@@ -67,6 +68,13 @@ internal static class TokenMapping
                 {
                     credential.AccessRules.Select(rule => new Wire.AccessRule { Service = rule.Service, Method = rule.Method, Path = rule.Path }),
                 },
+            };
+        }
+        if (description.Trust is { } trust)
+        {
+            wire.Trust = new Wire.TrustGrant
+            {
+                Id = trust.Id, Impersonation = trust.Impersonation, TrustorUserId = trust.TrustorUserId, TrusteeUserId = trust.TrusteeUserId,
             };
         }
         return wire;

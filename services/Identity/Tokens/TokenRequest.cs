@@ -27,6 +27,9 @@ internal abstract record ScopeRequest
     public sealed record Project(NamedRef Reference) : ScopeRequest;
 
     public sealed record Domain(DomainRef Reference) : ScopeRequest;
+
+    /// <summary>What a trust lends, in its project.</summary>
+    public sealed record Trust(string Id) : ScopeRequest;
 }
 
 /// <summary>What a client shows, and what for. All proofs are checked and must be of one user.</summary>

@@ -152,6 +152,15 @@ internal sealed class TokenService(
             }
             description = description with { ApplicationCredential = credential };
         }
+        if (claims.Delegation is { Kind: TokenDelegation.Trust } lent)
+        {
+            var trust = await directory.Store.GetAsync(IdentityTables.Trusts, lent.CredentialId, cancellationToken);
+            if (trust is null)
+            {
+                return null;
+            }
+            description = description with { Trust = trust };
+        }
         if (claims.Scope == TokenScopeKind.Unscoped)
         {
             return description;
@@ -185,13 +194,13 @@ internal sealed class TokenService(
         return claims is not null && claims.ExpiresAt + window > time.GetUtcNow() && !authority.IsRevoked(claims) ? claims : throw NotValid();
     }
 
-    /// <summary>The one project that the credential behind the caller's token is good for; null when there is none behind it.</summary>
+    /// <summary>The one project that what stands behind the caller's token is good for; null when nothing does.</summary>
     private async ValueTask<string?> BoundProjectAsync(OperationContext operation, CancellationToken cancellationToken)
     {
         Policy.RequireOwnProof(operation);
         return operation.ApplicationCredentialId is { } id &&
             await directory.Store.GetAsync(IdentityTables.ApplicationCredentials, id, cancellationToken) is { } credential
                 ? credential.ProjectId
-                : null;
+                : operation.IsRestricted ? operation.ProjectId : null;
     }
 }

@@ -81,7 +81,8 @@ public sealed class BootstrapTests : IAsyncLifetime
         var compute = (await _world.Catalog.ListServicesAsync(_world.Admin, None)).Single(service => service.Type == "compute");
         var mine = (await _world.Catalog.ListEndpointsAsync(_world.Admin, None)).First(endpoint => endpoint.ServiceId == compute.Id);
         await _world.Catalog.UpdateEndpointAsync(
-            _world.Admin, mine.Id, new EndpointPatch(default, default, default, Change.To("http://elsewhere/compute"), default, default, null), None);
+            _world.Admin, mine.Id, new EndpointPatch(default, default, default, Change.To("http://elsewhere/compute"), default, default, null),
+            makesRegion: false, None);
 
         _world.Nephos.PublicHost = "cloud.example";
         _world.Nephos.PortBase = 9090;
