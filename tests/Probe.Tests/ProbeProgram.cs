@@ -14,12 +14,16 @@ internal static class ProbeProgram
                 await StateWriter.RunAsync(path);
                 return 0;
 
+            case ["object-writer", var path, var seed]:
+                await Objects.ObjectWriter.RunAsync(path, int.Parse(seed, System.Globalization.CultureInfo.InvariantCulture));
+                return 0;
+
             case ["block-server", var folder, var size]:
                 await Block.BlockServer.RunAsync(folder, long.Parse(size, System.Globalization.CultureInfo.InvariantCulture));
                 return 0;
 
             default:
-                await Console.Error.WriteLineAsync("usage: state-writer PATH | block-server FOLDER BYTES");
+                await Console.Error.WriteLineAsync("usage: state-writer PATH | object-writer PATH SEED | block-server FOLDER BYTES");
                 return 2;
         }
     }
