@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Nephos.Images.Catalog;
+using Nephos.Images.Metadefs;
 
 namespace Nephos.Images;
 
@@ -12,4 +13,5 @@ namespace Nephos.Images;
 [JsonSerializable(typeof(ProjectUsage))]
 [JsonSerializable(typeof(UploadMark))]
 [JsonSerializable(typeof(DoomedData))]
+[JsonSerializable(typeof(MetadefNamespace))]
 internal sealed partial class ImagesJson : JsonSerializerContext;

@@ -6,6 +6,7 @@ using Nephos.Hosting.Rest;
 using Nephos.Images.Blocks;
 using Nephos.Images.Catalog;
 using Nephos.Images.Data;
+using Nephos.Images.Metadefs;
 using Nephos.Images.Rest;
 using Nephos.Kernel.Reconciliation;
 using Nephos.Kernel.State;
@@ -29,6 +30,7 @@ public static class ImagesModule
     {
         app.MapGrpcService<ImagesGrpcService>();
         app.MapGrpcService<ImageBlocksGrpcService>();
+        app.MapGrpcService<MetadefsGrpcService>();
         ImagesRest.Map(app.MapRest(ImagesDialect.Instance));
     }
 
@@ -40,6 +42,8 @@ public static class ImagesModule
         services.AddSingleton<MemberService>();
         services.AddSingleton<ImageUploads>();
         services.AddSingleton<ImageDownloads>();
+        services.AddSingleton<MetadefService>();
+        services.AddSingleton<MetadefsGrpcService>();
         services.AddSingleton<ImagesGrpcService>();
         services.AddSingleton<ImageBlocksGrpcService>();
         services.AddReconciler<ImageReconciler>();

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Nephos.Hosting.Rest;
 using Nephos.Images.Catalog;
+using Nephos.Images.Metadefs;
 using Nephos.Kernel.Errors;
 
 namespace Nephos.Images.Rest;
@@ -44,6 +45,8 @@ internal static class ImagesRest
         ImageFiles.Map(rest);
         MemberEndpoints.Map(rest);
         Discovery.Map(rest);
+        MetadefEndpoints.Map(rest);
+        MetadefSchemas.Map(rest);
     }
 
     private static JsonObject VersionList(RestCall call) => new()

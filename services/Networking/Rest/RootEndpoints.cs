@@ -46,6 +46,7 @@ internal static class RootEndpoints
         ("standard-attr-description", "Description", "Every resource has a description."),
         ("standard-attr-revisions", "Revision numbers", "Every resource counts its changes."),
         ("standard-attr-tag", "Tags", "Every resource has tags."),
+        ("tag", "Tags of networks", "The name under which older clients look for tags."),
         ("standard-attr-timestamp", "Timestamps", "Every resource knows when it was made and changed."),
         ("stateful-security-group", "Stateful security group", "Groups can do without connection tracking."),
         ("subnet-service-types", "Subnet service types", "Subnets for certain device owners."),
