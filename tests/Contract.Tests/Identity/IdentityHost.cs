@@ -1,11 +1,10 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Grpc.Net.Client;
 using Microsoft.AspNetCore.Builder;
 using Nephos.Hosting;
 using Nephos.Identity;
+using Nephos.Testing;
 using Xunit;
 
 namespace Nephos.Contract.Tests.Identity;
@@ -29,7 +28,7 @@ public sealed class IdentityHost : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _port = FreePortBase();
+        _port = FreePorts.Take(1, NephosOptions.S3PortOffset);
         _app = NephosApplication.Build(
             [new Role("identity", builder => builder.AddIdentity(), app => app.MapIdentity())],
             new Dictionary<string, string?>
@@ -118,34 +117,6 @@ public sealed class IdentityHost : IAsyncLifetime
         var granted = await CallAsync(HttpMethod.Put, $"/v3/projects/{projectId}/users/{userId}/roles/{roles.Json["roles"]![0]!["id"]}", admin);
         Assert.Equal(204, granted.Status);
         return (userId, name, projectId, name, (await AuthenticateAsync(name, "secret", name)).Subject);
-    }
-
-    private static int FreePortBase()
-    {
-        for (var attempt = 0; ; attempt++)
-        {
-            using var probe = Listen(0);
-            var port = ((IPEndPoint)probe.LocalEndpoint).Port;
-            try
-            {
-                if (port + NephosOptions.S3PortOffset < 60_000)
-                {
-                    using var grpc = Listen(port + 1);
-                    using var s3 = Listen(port + NephosOptions.S3PortOffset);
-                    return port;
-                }
-            }
-            catch (SocketException) when (attempt < 100)
-            {
-            }
-        }
-
-        static TcpListener Listen(int port)
-        {
-            var listener = new TcpListener(IPAddress.Loopback, port);
-            listener.Start();
-            return listener;
-        }
     }
 }
 

@@ -1,6 +1,4 @@
 using System.Collections.Frozen;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Grpc.Core;
@@ -13,6 +11,7 @@ using Nephos.Hosting.Authentication;
 using Nephos.Images;
 using Nephos.Kernel.Operations;
 using Nephos.ObjectStorage;
+using Nephos.Testing;
 using Nephos.Testing.Objects;
 using Xunit;
 
@@ -21,9 +20,6 @@ namespace Nephos.Services.Tests.Images;
 /// <summary>The image service in a process with the faces of the object store over an engine in memory; a token is the name of the caller.</summary>
 public sealed class ImageHost : IAsyncLifetime
 {
-    private const int FirstPort = 20_000;
-    private const int LastPort = 60_000;
-
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("nephos-images-");
     private WebApplication _app = null!;
     private GrpcChannel _channel = null!;
@@ -34,7 +30,7 @@ public sealed class ImageHost : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        var port = FreePorts();
+        var port = FreePorts.Take(1, NephosOptions.S3PortOffset);
         Role[] roles =
         [
             new(
@@ -109,32 +105,6 @@ public sealed class ImageHost : IAsyncLifetime
         content.Headers.ContentType = new("application/octet-stream");
         using var response = await SendAsync(caller, HttpMethod.Put, $"v2/images/{id}/file", content);
         return (int)response.StatusCode;
-    }
-
-    private static int FreePorts()
-    {
-        for (var port = FirstPort + Environment.ProcessId % 10_000; port < LastPort; port += 7)
-        {
-            if (IsFree(port) && IsFree(port + 1) && IsFree(port + NephosOptions.S3PortOffset))
-            {
-                return port;
-            }
-        }
-        throw new InvalidOperationException("There is no free port.");
-    }
-
-    private static bool IsFree(int port)
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, port);
-        try
-        {
-            listener.Start();
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
     }
 
     private sealed class UnknownLength(byte[] data) : MemoryStream(data)

@@ -1,7 +1,6 @@
 using System.Collections.Frozen;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Grpc.Core;
@@ -12,6 +11,7 @@ using Nephos.Hosting;
 using Nephos.Hosting.Authentication;
 using Nephos.Kernel.Operations;
 using Nephos.Networking;
+using Nephos.Testing;
 using Xunit;
 
 namespace Nephos.Services.Tests.Networking;
@@ -30,7 +30,7 @@ public sealed class NetworkHost : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        var port = FreePorts();
+        var port = FreePorts.Take(1, NephosOptions.S3PortOffset);
         var role = new Role(
             "network",
             builder =>
@@ -96,33 +96,6 @@ public sealed class NetworkHost : IAsyncLifetime
     {
         var (status, body) = await SendAsync(caller, method, path, json);
         return ((int)status, body?["NeutronError"]?["type"]?.ToString());
-    }
-
-    private static int FreePorts()
-    {
-        var random = new Random(Environment.ProcessId);
-        while (true)
-        {
-            var port = random.Next(20_000, 60_000);
-            if (IsFree(port) && IsFree(port + 1) && IsFree(port + NephosOptions.S3PortOffset))
-            {
-                return port;
-            }
-        }
-    }
-
-    private static bool IsFree(int port)
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, port);
-        try
-        {
-            listener.Start();
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
     }
 
     private sealed class NamesAsTokens : ITokenVerifier
