@@ -31,7 +31,6 @@ public static class ObjectStorageModule
         app.MapGrpcService<ObjectsGrpcService>();
         app.Services.GetRequiredService<SwiftFace>().Map(app);
         var s3 = app.Services.GetRequiredService<S3Face>();
-        var port = app.Services.GetRequiredService<NephosOptions>().S3Port;
-        app.MapWhen(http => http.Connection.LocalPort == port, branch => branch.Run(s3.HandleAsync));
+        app.MapWhen(s3.Takes, branch => branch.Run(s3.HandleAsync));
     }
 }

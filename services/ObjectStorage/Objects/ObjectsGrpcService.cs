@@ -136,12 +136,23 @@ internal sealed class ObjectsGrpcService(IObjectEngine engine, TimeProvider time
             operation.RequireMember("delete an object");
             var bucket = BucketOf(Access.AccountOf(operation, request.Account), request.Bucket);
             RequireKey(request.Key);
+            var version = Version(request.VersionId);
+            var conditions = WriteConditions.None;
+            if (!version.IsCurrent &&
+                await engine.Namespace.GetObjectAsync(bucket, request.Key, version, context.CancellationToken) is { IsOk: true, Value: { IsDeleteMarker: false } found })
+            {
+                // What S3 locked stays, whoever asks; a lock put on meanwhile changes the generation.
+                conditions = S3.S3Lock.IsRemovable(found, time.GetUtcNow())
+                    ? new WriteConditions { Generation = found.Generation }
+                    : throw Faults.Forbidden($"delete the locked version {request.VersionId} of {request.Key}");
+            }
             (await engine.Namespace.DeleteObjectAsync(
                 new DeleteObject
                 {
                     Bucket = bucket,
                     Key = request.Key,
-                    Version = Version(request.VersionId),
+                    Version = version,
+                    Conditions = conditions,
                     Owner = operation.UserId,
                     Now = time.GetUtcNow(),
                 },

@@ -113,12 +113,23 @@ internal sealed class AwsChunkedStream(Stream inner, SignatureClaim? claim, byte
     private async ValueTask ReadTrailersAsync(CancellationToken cancellationToken)
     {
         var canonical = new StringBuilder();
+        var needsSignature = hasTrailer && claim is not null;
         while (true)
         {
             var line = await ReadLineAsync(cancellationToken, mayEnd: true);
             if (line.Length == 0)
             {
+                if (needsSignature)
+                {
+                    // Without it, whoever passed the body on could have left out or changed the trailers.
+                    throw S3Fault.SignatureDoesNotMatch();
+                }
                 return;
+            }
+            if (hasTrailer && claim is not null && !needsSignature)
+            {
+                // Nothing may follow what was signed.
+                throw Malformed();
             }
             var colon = line.IndexOf(':', StringComparison.Ordinal);
             if (!hasTrailer || colon <= 0 || Trailers.Count == MaxTrailers)
@@ -132,6 +143,7 @@ internal sealed class AwsChunkedStream(Stream inner, SignatureClaim? claim, byte
                 {
                     var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(canonical.ToString())));
                     Check($"AWS4-HMAC-SHA256-TRAILER\n{Stamp()}\n{claim.Scope}\n{_previous}\n{hash}", value);
+                    needsSignature = false;
                 }
                 continue;
             }

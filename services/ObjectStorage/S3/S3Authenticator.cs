@@ -18,17 +18,23 @@ internal sealed class S3Authenticator(
 
     private readonly ConcurrentDictionary<(string AccessKey, string Scope), Identity.GetSigningKeyResponse> _keys = new();
 
-    /// <returns>Who asks, and the claim with the key that proved it, which signed chunks need too.</returns>
-    /// <exception cref="S3Fault">The request is not signed, or not by whom it says.</exception>
-    public async ValueTask<(OperationContext Operation, SignatureClaim Claim, byte[] SigningKey)> AuthenticateAsync(
-        HttpRequest request, S3Target target, CancellationToken cancellationToken)
+    /// <returns>Who asks, and what proved it, which signed chunks need too; null when nobody signed.</returns>
+    /// <exception cref="S3Fault">The request is not signed by whom it says.</exception>
+    public async ValueTask<S3Signer?> AuthenticateAsync(HttpRequest request, S3Target target, CancellationToken cancellationToken)
     {
-        var claim = SignatureV4.Read(request, target, time.GetUtcNow()) ?? throw S3Fault.AccessDenied();
+        if (SignatureV4.Read(request, target, time.GetUtcNow()) is not { } claim)
+        {
+            return null;
+        }
+        var signer = await FindSignerAsync(claim, cancellationToken);
+        return SignatureV4.Verify(claim, request, target, signer.SigningKey) ? signer : throw S3Fault.SignatureDoesNotMatch();
+    }
+
+    /// <summary>The user behind an access key, and the key of the day for a claim that is still to be checked.</summary>
+    public async ValueTask<S3Signer> FindSignerAsync(SignatureClaim claim, CancellationToken cancellationToken)
+    {
         var (key, operation) = await FindAsync(claim, cancellationToken);
-        var signingKey = key.SigningKey.ToByteArray();
-        return SignatureV4.Verify(claim, request, target, signingKey)
-            ? (operation, claim, signingKey)
-            : throw S3Fault.SignatureDoesNotMatch();
+        return new S3Signer(operation, claim, key.SigningKey.ToByteArray());
     }
 
     private async ValueTask<(Identity.GetSigningKeyResponse Key, OperationContext Operation)> FindAsync(

@@ -13,21 +13,22 @@ internal sealed class S3Body : IDisposable
     private readonly AwsChunkedStream? _chunked;
     private readonly IncrementalHash? _sha256;
     private readonly string _payloadHash;
-    private readonly List<(string Name, S3Checksum Checksum, string? Expected)> _checksums = [];
+    private (string Name, S3Checksum Sum, string? Expected)? _checksum;
     private readonly HttpRequest _request;
+    private bool _isInTrailer;
     private long _length;
 
-    public S3Body(HttpRequest request, SignatureClaim claim, byte[] signingKey)
+    public S3Body(HttpRequest request, SignatureClaim? claim, byte[] signingKey)
     {
         _request = request;
         _inner = request.Body;
-        _payloadHash = request.Headers["x-amz-content-sha256"].ToString() is { Length: > 0 } header ? header : claim.PayloadHash;
+        _payloadHash = request.Headers["x-amz-content-sha256"].ToString() is { Length: > 0 } header ? header : claim?.PayloadHash ?? SignatureV4.UnsignedPayload;
         if (_payloadHash.StartsWith(StreamingPrefix, StringComparison.Ordinal))
         {
             var hasTrailer = _payloadHash.EndsWith("-TRAILER", StringComparison.Ordinal);
             _chunked = _payloadHash switch
             {
-                "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" or "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => new(_inner, claim, signingKey, hasTrailer),
+                "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" or "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" when claim is not null => new(_inner, claim, signingKey, hasTrailer),
                 "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => new(_inner, null, signingKey, hasTrailer),
                 _ => throw S3Fault.InvalidArgument("x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-… or a valid sha256 value."),
             };
@@ -40,7 +41,7 @@ internal sealed class S3Body : IDisposable
             }
             _sha256 = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         }
-        AddChecksums();
+        AddChecksum();
     }
 
     /// <summary>Bytes of the content itself, when the client said how many.</summary>
@@ -50,8 +51,8 @@ internal sealed class S3Body : IDisposable
             ? length
             : null;
 
-    /// <summary>The checksums the client asked to keep, by name, as base64; complete after <see cref="Verify"/>.</summary>
-    public Dictionary<string, string> Checksums { get; } = new(StringComparer.Ordinal);
+    /// <summary>The checksum the client asked to keep, as base64; there after <see cref="Verify"/>.</summary>
+    public (string Name, string Value)? Checksum { get; private set; }
 
     /// <returns>0 at the end.</returns>
     public async ValueTask<int> ReadAsync(Memory<byte> target, CancellationToken cancellationToken)
@@ -68,10 +69,7 @@ internal sealed class S3Body : IDisposable
             throw S3Fault.IncompleteBody();
         }
         _sha256?.AppendData(target.Span[..read]);
-        foreach (var (_, checksum, _) in _checksums)
-        {
-            checksum.Append(target.Span[..read]);
-        }
+        _checksum?.Sum.Append(target.Span[..read]);
         _length += read;
         return read;
     }
@@ -80,7 +78,6 @@ internal sealed class S3Body : IDisposable
     public async ValueTask<byte[]> ReadAllAsync(int maxBytes, CancellationToken cancellationToken)
     {
         using var body = new MemoryStream();
-        using var md5 = MD5.Create();
         var buffer = new byte[16 * 1024];
         int read;
         while ((read = await ReadAsync(buffer, cancellationToken)) > 0)
@@ -120,15 +117,19 @@ internal sealed class S3Body : IDisposable
                 throw S3Fault.BadDigest();
             }
         }
-        foreach (var (name, checksum, expected) in _checksums)
+        if (_checksum is var (name, sum, expected))
         {
-            var value = Convert.ToBase64String(checksum.Finish());
+            var value = Convert.ToBase64String(sum.Finish());
             var wanted = expected ?? _chunked?.Trailers.GetValueOrDefault(S3Checksum.HeaderPrefix + name);
+            if (wanted is null && _isInTrailer)
+            {
+                throw new S3Fault(400, "MalformedTrailerError", "The request announced a checksum in its trailer and sent none.");
+            }
             if (wanted is not null && wanted != value)
             {
                 throw S3Fault.BadDigest();
             }
-            Checksums[name] = value;
+            Checksum = (name, value);
         }
     }
 
@@ -136,35 +137,32 @@ internal sealed class S3Body : IDisposable
     {
         _chunked?.Dispose();
         _sha256?.Dispose();
-        _checksums.ForEach(item => item.Checksum.Dispose());
+        _checksum?.Sum.Dispose();
     }
 
-    private void AddChecksums()
+    private void AddChecksum()
     {
-        var asked = new List<(string, string?)>();
+        (string Name, string? Expected)? asked = null;
         foreach (var name in S3Checksum.Names)
         {
             if (_request.Headers[S3Checksum.HeaderPrefix + name].ToString() is { Length: > 0 } value)
             {
-                asked.Add((name, value));
+                asked = asked is null ? (name, value) : throw S3Fault.InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum types are not allowed.");
             }
         }
         var trailer = _request.Headers["x-amz-trailer"].ToString().Trim().ToLowerInvariant();
         if (trailer.StartsWith(S3Checksum.HeaderPrefix, StringComparison.Ordinal))
         {
-            asked.Add((trailer[S3Checksum.HeaderPrefix.Length..], null));
+            _isInTrailer = true;
+            asked = asked is null ? (trailer[S3Checksum.HeaderPrefix.Length..], null) : throw S3Fault.InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum types are not allowed.");
         }
-        else if (asked.Count == 0 && _request.Headers["x-amz-sdk-checksum-algorithm"].ToString() is { Length: > 0 } algorithm)
+        else if (asked is null && _request.Headers["x-amz-sdk-checksum-algorithm"].ToString() is { Length: > 0 } algorithm)
         {
-            asked.Add((algorithm.ToLowerInvariant(), null));
+            asked = (algorithm.ToLowerInvariant(), null);
         }
-        if (asked.Count > 1)
+        if (asked is var (wanted, expected))
         {
-            throw S3Fault.InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum types are not allowed.");
-        }
-        foreach (var (name, expected) in asked)
-        {
-            _checksums.Add((name, S3Checksum.Create(name) ?? throw S3Fault.InvalidRequest("Checksum algorithm provided is unsupported."), expected));
+            _checksum = (wanted, S3Checksum.Create(wanted) ?? throw S3Fault.InvalidRequest("Checksum algorithm provided is unsupported."), expected);
         }
     }
 }

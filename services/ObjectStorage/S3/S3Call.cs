@@ -5,13 +5,15 @@ using System.Xml.Linq;
 using Microsoft.AspNetCore.Http;
 using Nephos.Client.Objects;
 using Nephos.Kernel.Operations;
+using Nephos.ObjectStorage.Swift;
 
 namespace Nephos.ObjectStorage.S3;
 
-/// <summary>One authenticated request to the S3 face.</summary>
-internal sealed class S3Call(
-    HttpContext http, S3Target target, OperationContext operation, SignatureClaim claim, byte[] signingKey, IObjectEngine engine,
-    DateTimeOffset now, string region)
+/// <summary>Who signed a request, and with what.</summary>
+internal sealed record S3Signer(OperationContext Operation, SignatureClaim Claim, byte[] SigningKey);
+
+/// <summary>One request to the S3 face.</summary>
+internal sealed class S3Call(HttpContext http, S3Target target, S3Signer? signer, IObjectEngine engine, DateTimeOffset now, string region)
 {
     public const string Namespace = "http://s3.amazonaws.com/doc/2006-03-01/";
     private const int MaxXmlBytes = 2 * 1024 * 1024;
@@ -20,7 +22,8 @@ internal sealed class S3Call(
 
     public S3Target Target { get; } = target;
 
-    public OperationContext Operation { get; } = operation;
+    /// <summary>Null for a request that nobody signed.</summary>
+    public OperationContext? Operation => signer?.Operation;
 
     public IObjectEngine Engine { get; } = engine;
 
@@ -30,13 +33,52 @@ internal sealed class S3Call(
 
     public CancellationToken Cancelled => Http.RequestAborted;
 
-    public string Account { get; } = operation.ProjectId ?? throw S3Fault.AccessDenied();
+    /// <summary>The bucket that the request names, in the account that owns it.</summary>
+    public BucketName Bucket { get; private set; }
 
-    public BucketName Bucket => new(Account, Target.Bucket);
+    /// <summary>The settings of <see cref="Bucket"/>; null when there is no such bucket.</summary>
+    public BucketRecord? FoundBucket { get; private set; }
+
+    /// <exception cref="S3Fault">NoSuchBucket.</exception>
+    public BucketRecord BucketRecord => FoundBucket ?? throw S3Fault.NoSuchBucket();
+
+    /// <summary>The caller's project.</summary>
+    /// <exception cref="S3Fault">AccessDenied for a caller without one.</exception>
+    public string CallerAccount => Operation?.ProjectId ?? throw S3Fault.AccessDenied();
+
+    public string CallerId => Operation?.UserId ?? "";
 
     public string Key => Target.Key;
 
     public bool IsHead => HttpMethods.IsHead(Http.Request.Method);
+
+    /// <summary>Finds the bucket once and for all of this request.</summary>
+    public async ValueTask ResolveBucketAsync()
+    {
+        if (Target.Bucket.Length > 0)
+        {
+            (Bucket, FoundBucket) = await S3Names.FindAsync(Engine, Operation?.ProjectId, Target.Bucket, Cancelled);
+        }
+    }
+
+    /// <summary>The same request, about another bucket, key and version; rights are asked of exactly that.</summary>
+    public async ValueTask<S3Call> AtAsync(string bucket, string key, string? version)
+    {
+        var query = Target.Query.Where(item => item.Name != "versionId");
+        var other = new S3Call(
+            Http,
+            Target with { Bucket = bucket, Key = key, Query = [.. version is null ? query : query.Append(("versionId", version))] },
+            signer, Engine, Now, Region);
+        await other.ResolveBucketAsync();
+        return other;
+    }
+
+    /// <summary>The same request, by someone whom something else than its signature proves.</summary>
+    public S3Call By(S3Signer? other) => new(Http, Target, other, Engine, Now, Region) { Bucket = Bucket, FoundBucket = FoundBucket };
+
+    /// <summary>The same request as the Swift face would see it, for what both share.</summary>
+    public SwiftCall AsSwift(string key) =>
+        new(Http, new SwiftPath(SwiftPath.AccountPrefix + Bucket.Account, Bucket.Name, key), Operation, Engine, Now);
 
     public string? Query(string name) => Target.Get(name);
 
@@ -44,15 +86,7 @@ internal sealed class S3Call(
 
     public void Reply(string name, string value) => Http.Response.Headers[name] = value;
 
-    public S3Body OpenBody() => new(Http.Request, claim, signingKey);
-
-    public void RequireWrite()
-    {
-        if (!Operation.HasRole("member") && !Operation.IsAdmin)
-        {
-            throw S3Fault.AccessDenied();
-        }
-    }
+    public S3Body OpenBody() => new(Http.Request, signer?.Claim, signer?.SigningKey ?? []);
 
     public int QueryNumber(string name, int fallback, int max)
     {
@@ -100,6 +134,14 @@ internal sealed class S3Call(
 
     public Task XmlAsync(int status, XElement element) => WriteXmlAsync(Http, status, element);
 
+    public async Task XmlAsync(int status, S3Xml document)
+    {
+        Http.Response.StatusCode = status;
+        Http.Response.ContentType = "application/xml";
+        Http.Response.ContentLength = document.Written.Length;
+        await Http.Response.Body.WriteAsync(document.Written, Cancelled);
+    }
+
     public static async Task WriteXmlAsync(HttpContext http, int status, XElement element)
     {
         var bytes = Encoding.UTF8.GetBytes("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + element.ToString(SaveOptions.DisableFormatting));
@@ -122,9 +164,15 @@ internal static class S3Text
 
     public static string HttpDate(DateTimeOffset time) => time.UtcDateTime.ToString("R", CultureInfo.InvariantCulture);
 
+    public static DateTimeOffset? Date(string? header) =>
+        DateTimeOffset.TryParse(header, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var date) ? date : null;
+
     public static string Quote(string etag) => $"\"{etag}\"";
 
     public static XElement Element(string name, params object?[] content) => new(Ns + name, content);
+
+    /// <summary>The bucket's project, which owns all that is in it.</summary>
+    public static XElement Owner(S3Call call) => Element("Owner", Element("ID", call.Bucket.Account), Element("DisplayName", call.Bucket.Account));
 
     public static string VersionOf(ObjectSummary record) => record.IsNullVersion ? "null" : record.Version.ToString();
 

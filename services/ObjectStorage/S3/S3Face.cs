@@ -14,13 +14,21 @@ namespace Nephos.ObjectStorage.S3;
 internal sealed partial class S3Face(
     IObjectEngine engine, S3Authenticator authenticator, NephosOptions options, ObjectStorageOptions objectOptions, TimeProvider time, ILogger<S3Face> logger)
 {
-    /// <summary>Subresources that exist in S3 and not here; answering them like a plain call would be a lie.</summary>
-    private static readonly string[] Unsupported =
-    [
-        "accelerate", "analytics", "cors", "encryption", "intelligent-tiering", "inventory", "legal-hold", "lifecycle", "logging", "metrics",
-        "notification", "object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock", "replication", "requestPayment", "restore",
-        "retention", "select", "tagging", "torrent", "website", "attributes",
-    ];
+    /// <summary>
+    /// Whether a request is for this face: all on its own port. On the other ports (the TLS port for one) those that are signed the
+    /// AWS way, and those to a host named for S3 or to a bucket below it.
+    /// </summary>
+    public bool Takes(HttpContext http)
+    {
+        var request = http.Request;
+        return http.Connection.LocalPort == options.S3Port ||
+            request.Headers.Authorization.ToString().StartsWith(SignatureV4.Algorithm, StringComparison.Ordinal) ||
+            request.QueryString.Value!.Contains("X-Amz-Algorithm=", StringComparison.Ordinal) ||
+            (request.Host.Host is { Length: > 0 } host && objectOptions.S3Domains.Any(domain => IsNamedForS3(domain) &&
+                (host.Equals(domain, StringComparison.OrdinalIgnoreCase) || host.EndsWith("." + domain, StringComparison.OrdinalIgnoreCase))));
+
+        static bool IsNamedForS3(string domain) => domain.StartsWith("s3.", StringComparison.OrdinalIgnoreCase) || domain.StartsWith("s3-", StringComparison.OrdinalIgnoreCase);
+    }
 
     public async Task HandleAsync(HttpContext http)
     {
@@ -30,9 +38,27 @@ internal sealed partial class S3Face(
         {
             var target = S3Target.Parse(
                 http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget, http.Request.Host.Host, objectOptions.S3Domains);
-            var (operation, claim, signingKey) = await authenticator.AuthenticateAsync(http.Request, target, http.RequestAborted);
-            var call = new S3Call(http, target, operation, claim, signingKey, engine, SwiftTime.Round(time.GetUtcNow()), options.Region);
-            await HandlerOf(call)(call);
+            if (S3PostForm.IsForm(http.Request, target))
+            {
+                await S3PostForm.PostAsync(new S3Call(http, target, null, engine, SwiftTime.Round(time.GetUtcNow()), options.Region), authenticator);
+                return;
+            }
+            var isPreflight = HttpMethods.IsOptions(http.Request.Method);
+            var signer = isPreflight ? await OfPreflightAsync(http, target) : await authenticator.AuthenticateAsync(http.Request, target, http.RequestAborted);
+            var call = new S3Call(http, target, signer, engine, SwiftTime.Round(time.GetUtcNow()), options.Region);
+            await call.ResolveBucketAsync();
+            if (isPreflight)
+            {
+                await S3Cors.PreflightAsync(call);
+                return;
+            }
+            S3Cors.Apply(call);
+            var route = S3Routes.Of(call);
+            if (route.Action is { } action)
+            {
+                await S3Access.RequireAsync(call, action);
+            }
+            await route.HandleAsync(call);
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
@@ -57,44 +83,22 @@ internal sealed partial class S3Face(
         }
     }
 
-    private static Func<S3Call, Task> HandlerOf(S3Call call)
+    /// <summary>
+    /// A browser's preflight to a presigned URL names the key in it, which tells whose bucket is meant. The signature is of the request that
+    /// follows, so nothing is allowed by it here.
+    /// </summary>
+    private async ValueTask<S3Signer?> OfPreflightAsync(HttpContext http, S3Target target)
     {
-        var target = call.Target;
-        foreach (var name in Unsupported)
+        try
         {
-            if (target.Has(name))
-            {
-                throw S3Fault.NotImplemented($"The subresource {name}");
-            }
+            return target.Has("X-Amz-Algorithm") && SignatureV4.Read(http.Request, target, time.GetUtcNow()) is { } claim
+                ? await authenticator.FindSignerAsync(claim, http.RequestAborted)
+                : null;
         }
-        var method = call.Http.Request.Method.ToUpperInvariant();
-        return (target, method) switch
+        catch (S3Fault)
         {
-            ({ Bucket.Length: 0 }, "GET") => S3Buckets.ListAsync,
-            ({ Key.Length: 0 }, "PUT") when target.Has("versioning") => S3Buckets.PutVersioningAsync,
-            ({ Key.Length: 0 }, "PUT") when target.Has("acl") => throw S3Fault.NotImplemented("Changing an ACL"),
-            ({ Key.Length: 0, Bucket.Length: > 0 }, "PUT") => S3Buckets.CreateAsync,
-            ({ Key.Length: 0, Bucket.Length: > 0 }, "HEAD") => S3Buckets.HeadAsync,
-            ({ Key.Length: 0, Bucket.Length: > 0 }, "DELETE") => S3Buckets.DeleteAsync,
-            ({ Key.Length: 0, Bucket.Length: > 0 }, "POST") when target.Has("delete") => S3Objects.DeleteManyAsync,
-            ({ Key.Length: 0, Bucket.Length: > 0 }, "GET") => target.Has("location") ? S3Buckets.LocationAsync
-                : target.Has("versioning") ? S3Buckets.GetVersioningAsync
-                : target.Has("acl") ? S3Buckets.GetAclAsync
-                : target.Has("uploads") ? S3Multipart.ListUploadsAsync
-                : target.Has("versions") ? S3Buckets.ListVersionsAsync
-                : S3Buckets.ListObjectsAsync,
-            ({ Key.Length: > 0 }, "POST") when target.Has("uploads") => S3Multipart.StartAsync,
-            ({ Key.Length: > 0 }, "POST") when target.Has("uploadId") => S3Multipart.CompleteAsync,
-            ({ Key.Length: > 0 }, "PUT") when target.Has("uploadId") => S3Multipart.PutPartAsync,
-            ({ Key.Length: > 0 }, "PUT") when target.Has("acl") => throw S3Fault.NotImplemented("Changing an ACL"),
-            ({ Key.Length: > 0 }, "PUT") => S3Objects.PutAsync,
-            ({ Key.Length: > 0 }, "GET") when target.Has("uploadId") => S3Multipart.ListPartsAsync,
-            ({ Key.Length: > 0 }, "GET") when target.Has("acl") => S3Buckets.GetAclAsync,
-            ({ Key.Length: > 0 }, "GET" or "HEAD") => S3Objects.GetAsync,
-            ({ Key.Length: > 0 }, "DELETE") when target.Has("uploadId") => S3Multipart.AbortAsync,
-            ({ Key.Length: > 0 }, "DELETE") => S3Objects.DeleteAsync,
-            _ => throw S3Fault.MethodNotAllowed(),
-        };
+            return null;
+        }
     }
 
     private static async Task RefuseAsync(HttpContext http, S3Fault fault, string requestId)

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Xml.Linq;
 using Nephos.Client.Objects;
-using Nephos.ObjectStorage.Objects;
 using static Nephos.ObjectStorage.S3.S3Text;
 
 namespace Nephos.ObjectStorage.S3;
@@ -13,28 +13,30 @@ internal static class S3Multipart
 
     public static async Task StartAsync(S3Call call)
     {
-        call.RequireWrite();
         var upload = (await call.Engine.Namespace.StartUploadAsync(
-            new StartUpload { Bucket = call.Bucket, Object = S3Objects.NewRecord(call), Now = call.Now, Initiator = call.Operation.UserId }, call.Cancelled)).OrS3Fault();
+            new StartUpload { Bucket = call.Bucket, Object = S3Checksums.Begin(call, S3Objects.NewRecord(call)), Now = call.Now, Initiator = call.CallerId }, call.Cancelled)).OrS3Fault();
         await call.XmlAsync(200, Element("InitiateMultipartUploadResult",
             Element("Bucket", call.Target.Bucket), Element("Key", call.Key), Element("UploadId", upload.Id.Value)));
     }
 
     public static async Task PutPartAsync(S3Call call)
     {
-        call.RequireWrite();
-        var (upload, number) = (UploadOf(call), NumberOf(call));
-        (await call.Engine.Namespace.GetUploadAsync(call.Bucket, call.Key, upload, call.Cancelled)).OrS3Fault();
-        if (call.Header("x-amz-copy-source") is { } source)
+        var number = NumberOf(call);
+        var upload = (await call.Engine.Namespace.GetUploadAsync(call.Bucket, call.Key, UploadOf(call), call.Cancelled)).OrS3Fault();
+        if (upload.Completed is not null)
         {
-            await CopyPartAsync(call, upload, number, source);
+            throw S3Fault.Of(EngineStatus.NoSuchUpload);
+        }
+        if (call.Header("x-amz-copy-source") is not null)
+        {
+            await S3Copy.CopyPartAsync(call, upload, number);
             return;
         }
         using var body = call.OpenBody();
-        var (payload, md5) = await S3Objects.ReceiveAsync(call, body, allowInline: false);
-        await CommitAsync(call, upload, number, payload, md5);
+        var (payload, md5) = await S3Objects.ReceiveAsync(call, body, S3Objects.MaxPutBytes, allowInline: false);
+        await CommitPartAsync(call, upload, number, payload, md5, body.Checksum);
         call.Reply("ETag", Quote(md5));
-        foreach (var (name, value) in body.Checksums)
+        if (body.Checksum is var (name, value))
         {
             call.Reply(S3Checksum.HeaderPrefix + name, value);
         }
@@ -43,7 +45,6 @@ internal static class S3Multipart
 
     public static async Task CompleteAsync(S3Call call)
     {
-        call.RequireWrite();
         var upload = UploadOf(call);
         var request = await call.ReadXmlAsync();
         var parts = request.Elements().Where(element => element.Name.LocalName == "Part").Select(element => (
@@ -54,9 +55,24 @@ internal static class S3Multipart
             throw S3Fault.MalformedXml();
         }
         var record = (await call.Engine.Namespace.GetUploadAsync(call.Bucket, call.Key, upload, call.Cancelled)).OrS3Fault();
+        var whole = record.Object;
         if (record.Completed is null)
         {
-            await CheckSizesAsync(call, upload, parts);
+            var stored = await PartsAsync(call, upload, request, parts);
+            whole = S3Checksums.Complete(whole, stored);
+            if (call.Header("x-amz-mp-object-size") is { } announced &&
+                announced != stored.Sum(part => part.SizeBytes).ToString(CultureInfo.InvariantCulture))
+            {
+                throw S3Fault.InvalidRequest("The provided 'x-amz-mp-object-size' header does not match what was computed.");
+            }
+            foreach (var name in S3Checksum.Names)
+            {
+                if (call.Header(S3Checksum.HeaderPrefix + name) is { } expected &&
+                    whole.SystemMetadata.GetValueOrDefault(S3Checksums.KeyPrefix + name) is { } computed && expected != computed)
+                {
+                    throw S3Fault.BadDigest();
+                }
+            }
         }
         var completed = (await call.Engine.Namespace.CompleteUploadAsync(
             new CompleteUpload
@@ -65,18 +81,18 @@ internal static class S3Multipart
                 Key = call.Key,
                 Upload = upload,
                 Parts = [.. parts],
-                Object = record.Object with { ETag = CompositeEtag(parts.Select(part => part.ETag)), Modified = call.Now },
+                Object = whole with { ETag = CompositeEtag(parts.Select(part => part.ETag)), Modified = call.Now },
                 Conditions = S3Objects.Conditions(call),
             },
             call.Cancelled)).OrS3Fault();
+        S3Objects.WriteVersion(call, completed);
         await call.XmlAsync(200, Element("CompleteMultipartUploadResult",
             Element("Location", $"{call.Http.Request.Scheme}://{call.Http.Request.Host}/{call.Target.Bucket}/{S3Target.Escape(call.Key, keepSlash: true)}"),
-            Element("Bucket", call.Target.Bucket), Element("Key", call.Key), Element("ETag", Quote(completed.ETag))));
+            Element("Bucket", call.Target.Bucket), Element("Key", call.Key), Element("ETag", Quote(completed.ETag)), S3Checksums.Elements(completed.SystemMetadata)));
     }
 
     public static async Task AbortAsync(S3Call call)
     {
-        call.RequireWrite();
         var status = await call.Engine.Namespace.AbortUploadAsync(call.Bucket, call.Key, UploadOf(call), call.Cancelled);
         await (status == EngineStatus.Ok ? call.EmptyAsync(204) : throw S3Fault.Of(status));
     }
@@ -89,18 +105,19 @@ internal static class S3Multipart
         var page = (await call.Engine.Namespace.ListPartsAsync(call.Bucket, call.Key, upload, marker, limit, call.Cancelled)).OrS3Fault();
         await call.XmlAsync(200, Element("ListPartsResult",
             Element("Bucket", call.Target.Bucket), Element("Key", call.Key), Element("UploadId", upload.Value),
-            S3Buckets.Owner(call), Element("StorageClass", "STANDARD"),
+            Owner(call), Element("StorageClass", "STANDARD"),
             Element("PartNumberMarker", marker),
             page.Parts.Count > 0 ? Element("NextPartNumberMarker", page.Parts[^1].Number) : null,
             Element("MaxParts", limit), Element("IsTruncated", page.IsTruncated),
             page.Parts.Select(part => Element("Part",
-                Element("PartNumber", part.Number), Element("LastModified", Iso(part.Modified)), Element("ETag", Quote(part.ETag)), Element("Size", part.SizeBytes)))));
+                Element("PartNumber", part.Number), Element("LastModified", Iso(part.Modified)), Element("ETag", Quote(part.ETag)), Element("Size", part.SizeBytes),
+                S3Checksums.Parse(part.Checksums) is { } sum ? Element(S3Checksums.ElementOf(sum.Name), sum.Value) : null))));
     }
 
     public static async Task ListUploadsAsync(S3Call call)
     {
         var limit = call.QueryNumber("max-uploads", 1000, 1000);
-        var encode = S3Buckets.Encoder(call);
+        var encode = S3Listing.Encoder(call);
         var page = (await call.Engine.Namespace.ListUploadsAsync(
             new ListUploads
             {
@@ -118,9 +135,9 @@ internal static class S3Multipart
             page.IsTruncated ? (object[])[Element("NextKeyMarker", encode(page.NextKeyMarker)), Element("NextUploadIdMarker", page.NextUploadMarker)] : null,
             Element("MaxUploads", limit), Element("IsTruncated", page.IsTruncated),
             page.Entries.Where(entry => !entry.IsPrefix).Select(entry => Element("Upload",
-                Element("Key", encode(entry.Name)), Element("UploadId", entry.Upload!.Id.Value), S3Buckets.Owner(call),
+                Element("Key", encode(entry.Name)), Element("UploadId", entry.Upload!.Id.Value), Owner(call),
                 Element("StorageClass", "STANDARD"), Element("Initiated", Iso(entry.Upload.Initiated)))),
-            S3Buckets.Prefixes(page.Entries.Where(entry => entry.IsPrefix).Select(entry => entry.Name), encode)));
+            S3Listing.Prefixes(page.Entries.Where(entry => entry.IsPrefix).Select(entry => entry.Name), encode)));
     }
 
     /// <summary>The MD5 of the parts' MD5s, and their number.</summary>
@@ -141,15 +158,33 @@ internal static class S3Multipart
         return $"{Convert.ToHexStringLower(md5.GetHashAndReset())}-{count}";
     }
 
-    private static async ValueTask CheckSizesAsync(S3Call call, UploadId upload, List<(int Number, string ETag)> parts)
+    public static async ValueTask CommitPartAsync(
+        S3Call call, UploadRecord upload, int number, Payload payload, string md5, (string Name, string Value)? checksum) =>
+        (await call.Engine.Namespace.PutPartAsync(
+            call.Bucket,
+            call.Key,
+            upload.Id,
+            new PartRecord
+            {
+                Number = number,
+                ETag = md5,
+                SizeBytes = payload.LengthBytes,
+                Modified = call.Now,
+                Checksums = S3Checksums.Format(checksum),
+                Payload = payload,
+            },
+            call.Cancelled)).OrS3Fault();
+
+    /// <summary>The stored parts that a completion names, in its order, each held against what it says of them.</summary>
+    private static async ValueTask<List<PartRecord>> PartsAsync(S3Call call, UploadId upload, XElement request, List<(int Number, string ETag)> parts)
     {
-        var sizes = new Dictionary<int, long>();
+        var stored = new Dictionary<int, PartRecord>();
         for (var marker = 0; ;)
         {
             var page = (await call.Engine.Namespace.ListPartsAsync(call.Bucket, call.Key, upload, marker, 1000, call.Cancelled)).OrS3Fault();
             foreach (var part in page.Parts)
             {
-                sizes[part.Number] = part.SizeBytes;
+                stored[part.Number] = part;
             }
             if (!page.IsTruncated)
             {
@@ -157,38 +192,28 @@ internal static class S3Multipart
             }
             marker = page.Parts[^1].Number;
         }
-        if (parts.SkipLast(1).Any(part => sizes.TryGetValue(part.Number, out var size) && size < MinPartBytes))
+        for (var index = 1; index < parts.Count; index++)
+        {
+            if (parts[index].Number <= parts[index - 1].Number)
+            {
+                throw S3Fault.Of(EngineStatus.InvalidPartOrder);
+            }
+        }
+        var named = parts.Select(part => stored.TryGetValue(part.Number, out var found) && found.ETag == part.ETag ? found : throw S3Fault.Of(EngineStatus.InvalidPart)).ToList();
+        if (named.SkipLast(1).Any(part => part.SizeBytes < MinPartBytes))
         {
             throw new S3Fault(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size");
         }
-    }
-
-    private static async Task CopyPartAsync(S3Call call, UploadId upload, int number, string source)
-    {
-        var record = await S3Objects.FindSourceAsync(call, source);
-        var content = await S3Objects.ContentOfSourceAsync(call, record);
-        var (offset, length) = call.Header("x-amz-copy-source-range") is { } text
-            ? ByteRanges.Parse(text, content.LengthBytes) is [var range]
-                ? range
-                : throw S3Fault.InvalidArgument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are inside the object")
-            : (0, content.LengthBytes);
-        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Key, AllowInline = false });
-        await using (var stream = new Swift.HashingStream(writer))
+        var elements = request.Elements().Where(element => element.Name.LocalName == "Part").ToList();
+        for (var index = 0; index < named.Count; index++)
         {
-            await content.WriteAsync(call.Engine, stream, offset, length, call.Cancelled);
+            if (S3Checksums.Parse(named[index].Checksums) is { } sum && elements[index].Child(S3Checksums.ElementOf(sum.Name))?.Value is { } given && given != sum.Value)
+            {
+                throw S3Fault.Of(EngineStatus.InvalidPart);
+            }
         }
-        var (payload, md5) = await writer.CompleteAsync(call.Cancelled);
-        await CommitAsync(call, upload, number, payload, md5);
-        await call.XmlAsync(200, Element("CopyPartResult", Element("LastModified", Iso(call.Now)), Element("ETag", Quote(md5))));
+        return named;
     }
-
-    private static async ValueTask CommitAsync(S3Call call, UploadId upload, int number, Payload payload, string md5) =>
-        (await call.Engine.Namespace.PutPartAsync(
-            call.Bucket,
-            call.Key,
-            upload,
-            new PartRecord { Number = number, ETag = md5, SizeBytes = payload.LengthBytes, Modified = call.Now, Payload = payload },
-            call.Cancelled)).OrS3Fault();
 
     private static UploadId UploadOf(S3Call call) => new(call.Query("uploadId") ?? "");
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Xml.Linq;
 using Microsoft.AspNetCore.Http;
 using Nephos.Client.Objects;
 using Nephos.ObjectStorage.Objects;
@@ -8,65 +7,50 @@ using static Nephos.ObjectStorage.S3.S3Text;
 
 namespace Nephos.ObjectStorage.S3;
 
-/// <summary>Objects: put, get, copy, delete.</summary>
+/// <summary>Objects: put and get.</summary>
 internal static class S3Objects
 {
     public const long MaxPutBytes = 5L * 1024 * 1024 * 1024;
-    private const string ChecksumKey = "checksum.";
     private const int MaxUserMetadataChars = 2048;
-    private const int MaxDeletes = 1000;
 
-    private static readonly (string Header, string Key)[] Kept =
+    private static readonly (string Header, string Query, string Key)[] Kept =
     [
-        ("Content-Disposition", "content-disposition"), ("Content-Language", "content-language"), ("Cache-Control", "cache-control"), ("Expires", "expires"),
+        ("Content-Disposition", "response-content-disposition", "content-disposition"),
+        ("Content-Language", "response-content-language", "content-language"),
+        ("Cache-Control", "response-cache-control", "cache-control"),
+        ("Expires", "response-expires", "expires"),
+        ("Content-Encoding", "response-content-encoding", "content-encoding"),
     ];
 
     public static async Task PutAsync(S3Call call)
     {
-        call.RequireWrite();
-        if (call.Header("x-amz-copy-source") is { } source)
-        {
-            await CopyAsync(call, source);
-            return;
-        }
+        var wanted = NewRecord(call);
+        var conditions = Conditions(call);
         using var body = call.OpenBody();
-        var (payload, md5) = await ReceiveAsync(call, body, allowInline: true);
-        var stored = (await call.Engine.Namespace.PutObjectAsync(
-            new PutObject
-            {
-                Bucket = call.Bucket,
-                Object = WithChecksums(NewRecord(call), body.Checksums) with { ETag = md5, SizeBytes = payload.LengthBytes, Payload = payload },
-                Conditions = Conditions(call),
-            },
-            call.Cancelled)).OrS3Fault();
+        var (payload, md5) = await ReceiveAsync(call, body, MaxPutBytes, allowInline: true);
+        var stored = await CommitAsync(
+            call, S3Checksums.Keep(wanted, body.Checksum, S3Checksums.FullObject) with { ETag = md5, SizeBytes = payload.LengthBytes, Payload = payload }, conditions);
         call.Reply("ETag", Quote(md5));
-        WriteChecksums(call, stored);
-        await WriteVersionAsync(call, stored);
+        S3Checksums.Write(call, stored);
+        WriteVersion(call, stored);
         await call.EmptyAsync(200);
     }
 
     public static async Task GetAsync(S3Call call)
     {
-        var version = call.Query("versionId");
-        var record = (await call.Engine.Namespace.GetObjectAsync(call.Bucket, call.Key, Version(version), call.Cancelled)).OrS3Fault();
-        if (record.IsDeleteMarker)
+        var record = await S3Settings.FindAsync(call);
+        if (record.SystemMetadata.ContainsKey(SwiftSymlinks.TargetKey))
         {
-            call.Reply("x-amz-delete-marker", "true");
-            call.Reply("x-amz-version-id", VersionOf(record));
-            throw version is null ? S3Fault.NoSuchKey() : S3Fault.MethodNotAllowed();
+            record = await FollowAsync(call, record);
         }
-        if (record.Expires <= call.Now)
-        {
-            throw S3Fault.NoSuchKey();
-        }
-        var swift = new SwiftCall(call.Http, new SwiftPath(SwiftPath.AccountPrefix + call.Account, call.Target.Bucket, call.Key), call.Operation, call.Engine, call.Now);
+        var swift = call.AsSwift(record.Key);
         var content = await SwiftLargeObjects.ResolveAsync(swift, record);
         var etag = (await SwiftLargeObjects.EtagAsync(swift, record)).Trim('"');
         var part = call.Query("partNumber") is null ? ((long, long)?)null : PartRange(call, record, content.LengthBytes);
         CheckConditions(call, etag, record.Modified);
         WriteHeaders(call, record, etag);
-        await WriteVersionAsync(call, record);
-        var range = part is { } found ? [found] : ByteRanges.Parse(call.Header("Range"), content.LengthBytes);
+        WriteVersion(call, record);
+        var range = part is { } found ? [found] : ByteRanges.Parse(IfRangeHolds(call, etag, record.Modified) ? call.Header("Range") : null, content.LengthBytes);
         var (offset, length) = range switch
         {
             [] => Unsatisfiable(call, content.LengthBytes),
@@ -80,6 +64,10 @@ internal static class S3Objects
         {
             call.Reply("Content-Range", $"bytes {offset}-{offset + length - 1}/{content.LengthBytes}");
         }
+        else if (call.Header("x-amz-checksum-mode") is { } mode && mode.Equals("ENABLED", StringComparison.OrdinalIgnoreCase))
+        {
+            S3Checksums.Write(call, record);
+        }
         response.ContentLength = length;
         if (!call.IsHead)
         {
@@ -87,67 +75,19 @@ internal static class S3Objects
         }
     }
 
-    public static async Task DeleteAsync(S3Call call)
-    {
-        call.RequireWrite();
-        var outcome = await RemoveAsync(call, call.Key, call.Query("versionId"), new WriteConditions
-        {
-            ETagIn = call.Header("If-Match") is { } match && match != "*" ? [match.Trim('"')] : [],
-            MustExist = call.Header("If-Match") == "*",
-        });
-        if (outcome.IsDeleteMarker)
-        {
-            call.Reply("x-amz-delete-marker", "true");
-        }
-        if (outcome.Version != default)
-        {
-            call.Reply("x-amz-version-id", outcome.IsNullVersion ? "null" : outcome.Version.ToString());
-        }
-        await call.EmptyAsync(204);
-    }
+    /// <summary>Commits a record that a put, copy or form made.</summary>
+    public static async ValueTask<ObjectRecord> CommitAsync(S3Call call, ObjectRecord record, WriteConditions conditions) =>
+        (await call.Engine.Namespace.PutObjectAsync(new PutObject { Bucket = call.Bucket, Object = record, Conditions = conditions }, call.Cancelled)).OrS3Fault();
 
-    public static async Task DeleteManyAsync(S3Call call)
-    {
-        call.RequireWrite();
-        await S3Buckets.FindAsync(call);
-        var request = await call.ReadXmlAsync();
-        var items = request.Elements().Where(element => element.Name.LocalName == "Object").ToList();
-        if (request.Name.LocalName != "Delete" || items.Count is 0 or > MaxDeletes)
-        {
-            throw S3Fault.MalformedXml();
-        }
-        var quiet = request.Child("Quiet")?.Value == "true";
-        var result = Element("DeleteResult");
-        foreach (var item in items)
-        {
-            var key = item.Child("Key")?.Value ?? throw S3Fault.MalformedXml();
-            var version = item.Child("VersionId")?.Value;
-            try
-            {
-                var outcome = await RemoveAsync(call, key, version, WriteConditions.None);
-                if (!quiet)
-                {
-                    result.Add(Element("Deleted", Element("Key", key), version is { Length: > 0 } ? Element("VersionId", version) : null,
-                        outcome.IsDeleteMarker ? (object[])[Element("DeleteMarker", true), Element("DeleteMarkerVersionId", outcome.Version.ToString())] : null));
-                }
-            }
-            catch (S3Fault fault)
-            {
-                result.Add(Element("Error", Element("Key", key), Element("Code", fault.Code), Element("Message", fault.Message)));
-            }
-        }
-        await call.XmlAsync(200, result);
-    }
-
-    public static async ValueTask<(Payload Payload, string Md5)> ReceiveAsync(S3Call call, S3Body body, bool allowInline)
+    public static async ValueTask<(Payload Payload, string Md5)> ReceiveAsync(S3Call call, S3Body body, long maxBytes, bool allowInline)
     {
         if (body.AnnouncedBytes is null && call.Http.Request.Headers.TransferEncoding.Count == 0)
         {
             throw new S3Fault(411, "MissingContentLength", "You must provide the Content-Length HTTP header.");
         }
-        if (body.AnnouncedBytes > MaxPutBytes)
+        if (body.AnnouncedBytes > maxBytes)
         {
-            throw new S3Fault(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+            throw TooLarge();
         }
         await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Key, AllowInline = allowInline });
         while (true)
@@ -159,9 +99,9 @@ internal static class S3Objects
                 break;
             }
             await writer.AdvanceAsync(read, call.Cancelled);
-            if (writer.LengthBytes > MaxPutBytes)
+            if (writer.LengthBytes > maxBytes)
             {
-                throw new S3Fault(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+                throw TooLarge();
             }
         }
         var (payload, md5) = await writer.CompleteAsync(call.Cancelled);
@@ -180,49 +120,59 @@ internal static class S3Objects
     /// <summary>What the headers of a put, copy or multipart start say of the object to be.</summary>
     public static ObjectRecord NewRecord(S3Call call)
     {
-        var user = RecordMetadata.Empty.ToBuilder();
+        var user = RecordMetadata.Empty;
         var total = 0;
         foreach (var (name, values) in call.Http.Request.Headers)
         {
             if (name.StartsWith("x-amz-meta-", StringComparison.OrdinalIgnoreCase))
             {
-                user[name["x-amz-meta-".Length..].ToLowerInvariant()] = values.ToString();
-                total += name.Length + values.ToString().Length;
+                var value = values.ToString();
+                user = user.SetItem(name["x-amz-meta-".Length..].ToLowerInvariant(), value);
+                total += name.Length + value.Length;
             }
         }
         if (total > MaxUserMetadataChars)
         {
             throw new S3Fault(400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
         }
-        var system = RecordMetadata.Empty.ToBuilder();
-        foreach (var (header, key) in Kept)
+        if (call.Header("x-amz-storage-class") is { } storageClass && storageClass is not ("STANDARD" or ""))
         {
-            if (call.Header(header) is { Length: > 0 } value)
+            throw new S3Fault(400, "InvalidStorageClass", "The storage class you specified is not valid");
+        }
+        foreach (var header in call.Http.Request.Headers.Keys)
+        {
+            if (header.StartsWith("x-amz-server-side-encryption", StringComparison.OrdinalIgnoreCase))
             {
-                system[key] = value;
+                // Storing in the clear what was asked to be encrypted would be a broken promise.
+                throw S3Fault.NotImplemented("Server-side encryption");
             }
         }
-        var encodings = (call.Header("Content-Encoding") ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-            .Where(encoding => encoding != "aws-chunked").ToList();
-        if (encodings.Count > 0)
+        var system = RecordMetadata.Empty;
+        foreach (var (header, _, key) in Kept)
         {
-            system["content-encoding"] = string.Join(", ", encodings);
+            if (call.Header(header) is { Length: > 0 } value && (key != "content-encoding" || (value = WithoutChunked(value)).Length > 0))
+            {
+                system = system.SetItem(key, value);
+            }
+        }
+        if (S3Tags.OfHeader(call) is { Length: > 0 } tags)
+        {
+            system = system.SetItem(S3Tags.Key, tags);
+        }
+        if (S3Rights.AclOfHeaders(call) is { } acl)
+        {
+            system = system.SetItem(S3Acl.Key, acl);
         }
         return new ObjectRecord
         {
             Key = call.Key,
             ContentType = call.Header("Content-Type") is { Length: > 0 } type ? type : "binary/octet-stream",
             Modified = call.Now,
-            Owner = call.Operation.UserId,
-            UserMetadata = user.ToImmutable(),
-            SystemMetadata = system.ToImmutable(),
+            Owner = call.CallerId,
+            UserMetadata = user,
+            SystemMetadata = S3Lock.Apply(call, system),
         };
     }
-
-    public static ObjectRecord WithChecksums(ObjectRecord record, Dictionary<string, string> checksums) => record with
-    {
-        SystemMetadata = record.SystemMetadata.SetItems(checksums.Select(item => KeyValuePair.Create(ChecksumKey + item.Key, item.Value))),
-    };
 
     public static WriteConditions Conditions(S3Call call)
     {
@@ -230,104 +180,40 @@ internal static class S3Objects
         {
             throw S3Fault.NotImplemented("If-None-Match with anything but *");
         }
-        return new WriteConditions
+        var match = call.Header("If-Match");
+        return call.Header("If-None-Match") is null && match is null ? WriteConditions.None : new WriteConditions
         {
             MustNotExist = call.Header("If-None-Match") is not null,
-            ETagIn = call.Header("If-Match") is { } match && match != "*" ? [match.Trim('"')] : [],
-            MustExist = call.Header("If-Match") == "*",
+            ETagIn = match is not null && match != "*" ? [match.Trim('"')] : [],
+            MustExist = match == "*",
         };
     }
 
-    /// <summary>The object a copy-source header names.</summary>
-    public static async ValueTask<ObjectRecord> FindSourceAsync(S3Call call, string source)
+    public static void WriteVersion(S3Call call, ObjectRecord record)
     {
-        var question = source.IndexOf("?versionId=", StringComparison.Ordinal);
-        string bucket, key;
+        if (!record.IsNullVersion || call.BucketRecord.Versioning != BucketVersioning.Off)
+        {
+            call.Reply("x-amz-version-id", VersionOf(record));
+        }
+    }
+
+    /// <summary>What a link of Swift points to, for a caller who may read that too.</summary>
+    private static async ValueTask<ObjectRecord> FollowAsync(S3Call call, ObjectRecord link)
+    {
         try
         {
-            (bucket, key) = SwiftPath.ParseSource(question < 0 ? source : source[..question]);
+            return (await SwiftSymlinks.FollowAsync(call.AsSwift(call.Key), link)).Record;
         }
-        catch (SwiftFault)
+        catch (SwiftFault fault)
         {
-            throw S3Fault.InvalidArgument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
+            throw fault.Status is 401 or 403 ? S3Fault.AccessDenied() : S3Fault.NoSuchKey();
         }
-        var record = (await call.Engine.Namespace.GetObjectAsync(
-            new BucketName(call.Account, bucket), key, Version(question < 0 ? null : source[(question + "?versionId=".Length)..]), call.Cancelled)).OrS3Fault();
-        if (record.IsDeleteMarker)
-        {
-            throw S3Fault.NoSuchKey();
-        }
-        if ((call.Header("x-amz-copy-source-if-match") is { } match && match.Trim('"') != record.ETag) ||
-            (call.Header("x-amz-copy-source-if-none-match") is { } none && none.Trim('"') == record.ETag) ||
-            (Date(call.Header("x-amz-copy-source-if-unmodified-since")) is { } unmodified && record.Modified > unmodified.AddSeconds(1)) ||
-            (Date(call.Header("x-amz-copy-source-if-modified-since")) is { } since && record.Modified <= since))
-        {
-            throw S3Fault.PreconditionFailed();
-        }
-        return record;
     }
 
-    public static ValueTask<Content> ContentOfSourceAsync(S3Call call, ObjectRecord record) => SwiftLargeObjects.ResolveAsync(
-        new SwiftCall(call.Http, new SwiftPath(SwiftPath.AccountPrefix + call.Account, call.Target.Bucket, record.Key), call.Operation, call.Engine, call.Now), record);
+    private static string WithoutChunked(string encodings) => string.Join(", ", encodings
+        .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(encoding => encoding != "aws-chunked"));
 
-    private static async Task CopyAsync(S3Call call, string source)
-    {
-        var record = await FindSourceAsync(call, source);
-        var replaces = call.Header("x-amz-metadata-directive") switch
-        {
-            null or "COPY" => false,
-            "REPLACE" => true,
-            _ => throw S3Fault.InvalidArgument("Unknown metadata directive."),
-        };
-        if (!replaces && SwiftPath.Decode(source.TrimStart('/')) == $"{call.Target.Bucket}/{call.Key}")
-        {
-            throw S3Fault.InvalidRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata.");
-        }
-        var content = await ContentOfSourceAsync(call, record);
-        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Key });
-        await using (var stream = new HashingStream(writer))
-        {
-            await content.WriteAsync(call.Engine, stream, 0, content.LengthBytes, call.Cancelled);
-        }
-        var (payload, md5) = await writer.CompleteAsync(call.Cancelled);
-        var wanted = NewRecord(call);
-        var stored = (await call.Engine.Namespace.PutObjectAsync(
-            new PutObject
-            {
-                Bucket = call.Bucket,
-                Object = wanted with
-                {
-                    ETag = md5,
-                    SizeBytes = payload.LengthBytes,
-                    Payload = payload,
-                    ContentType = replaces ? wanted.ContentType : record.ContentType,
-                    UserMetadata = replaces ? wanted.UserMetadata : record.UserMetadata,
-                    SystemMetadata = replaces
-                        ? wanted.SystemMetadata
-                        : record.SystemMetadata.RemoveRange([SwiftObjects.ManifestKey, SwiftLargeObjects.EtagKey, SwiftLargeObjects.SizeKey]),
-                },
-                Conditions = Conditions(call),
-            },
-            call.Cancelled)).OrS3Fault();
-        await WriteVersionAsync(call, stored);
-        await call.XmlAsync(200, Element("CopyObjectResult", Element("LastModified", Iso(stored.Modified)), Element("ETag", Quote(md5))));
-    }
-
-    private static async ValueTask<DeleteOutcome> RemoveAsync(S3Call call, string key, string? version, WriteConditions conditions)
-    {
-        var outcome = await call.Engine.Namespace.DeleteObjectAsync(
-            new DeleteObject
-            {
-                Bucket = call.Bucket,
-                Key = key,
-                Version = Version(version),
-                Conditions = conditions,
-                Owner = call.Operation.UserId,
-                Now = call.Now,
-            },
-            call.Cancelled);
-        return outcome.Status is EngineStatus.NoSuchKey or EngineStatus.NoSuchVersion ? default : outcome.OrS3Fault();
-    }
+    private static S3Fault TooLarge() => new(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
 
     private static void CheckConditions(S3Call call, string etag, DateTimeOffset modified)
     {
@@ -372,6 +258,9 @@ internal static class S3Objects
         throw new S3Fault(416, "InvalidRange", "The requested range is not satisfiable");
     }
 
+    private static bool IfRangeHolds(S3Call call, string etag, DateTimeOffset modified) => call.Header("If-Range") is not { } header ||
+        header.Trim('"') == etag || Date(header) is { } date && modified <= date.AddSeconds(1);
+
     private static void WriteHeaders(S3Call call, ObjectRecord record, string etag)
     {
         var response = call.Http.Response;
@@ -379,9 +268,9 @@ internal static class S3Objects
         call.Reply("ETag", Quote(etag));
         call.Reply("Last-Modified", HttpDate(record.Modified));
         call.Reply("Accept-Ranges", "bytes");
-        foreach (var (header, key) in Kept.Append(("Content-Encoding", "content-encoding")))
+        foreach (var (header, query, key) in Kept)
         {
-            if ((call.Query("response-" + header.ToLowerInvariant()) ?? record.SystemMetadata.GetValueOrDefault(key)) is { Length: > 0 } value)
+            if ((call.Query(query) ?? record.SystemMetadata.GetValueOrDefault(key)) is { Length: > 0 } value)
             {
                 call.Reply(header, value);
             }
@@ -390,31 +279,14 @@ internal static class S3Objects
         {
             call.Reply("x-amz-meta-" + name, value);
         }
-        if (call.Header("x-amz-checksum-mode") == "ENABLED")
+        if (record.SystemMetadata.TryGetValue(S3Tags.Key, out var tags))
         {
-            WriteChecksums(call, record);
+            call.Reply("x-amz-tagging-count", S3Tags.Count(tags).ToString(CultureInfo.InvariantCulture));
         }
-    }
-
-    private static void WriteChecksums(S3Call call, ObjectRecord record)
-    {
-        foreach (var (key, value) in record.SystemMetadata)
+        if (record.Expires is { } expires)
         {
-            if (key.StartsWith(ChecksumKey, StringComparison.Ordinal))
-            {
-                call.Reply(S3Checksum.HeaderPrefix + key[ChecksumKey.Length..], value);
-            }
+            call.Reply("x-amz-expiration", $"expiry-date=\"{HttpDate(expires)}\", rule-id=\"object\"");
         }
+        S3Lock.WriteHeaders(call, record);
     }
-
-    private static async ValueTask WriteVersionAsync(S3Call call, ObjectRecord record)
-    {
-        if (!record.IsNullVersion || (await S3Buckets.FindAsync(call)).Versioning != BucketVersioning.Off)
-        {
-            call.Reply("x-amz-version-id", VersionOf(record));
-        }
-    }
-
-    private static DateTimeOffset? Date(string? header) =>
-        DateTimeOffset.TryParse(header, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var date) ? date : null;
 }

@@ -42,8 +42,7 @@ internal sealed record S3Target(string Bucket, string Key, string CanonicalPath,
             var equals = item.IndexOf('=', StringComparison.Ordinal);
             items.Add(equals < 0 ? (Unescape(item), "") : (Unescape(item[..equals]), Unescape(item[(equals + 1)..])));
         }
-        var bucketOfHost = domains.Select(domain => host.EndsWith("." + domain, StringComparison.OrdinalIgnoreCase) ? host[..^(domain.Length + 1)] : null)
-            .FirstOrDefault(name => !string.IsNullOrEmpty(name));
+        var bucketOfHost = BucketOf(host, domains);
         var canonical = Escape(path, keepSlash: true);
         if (bucketOfHost is not null)
         {
@@ -53,6 +52,25 @@ internal sealed record S3Target(string Bucket, string Key, string CanonicalPath,
         return slash < 0
             ? new S3Target(path[1..], "", canonical, items)
             : new S3Target(path[1..slash], path[(slash + 1)..], canonical, items);
+    }
+
+    /// <summary>What stands in front of the longest domain that fits; null for a host that is a domain itself, or no part of one.</summary>
+    private static string? BucketOf(string host, IReadOnlyList<string> domains)
+    {
+        string? bucket = null;
+        foreach (var domain in domains)
+        {
+            if (host.Equals(domain, StringComparison.OrdinalIgnoreCase))
+            {
+                return null;
+            }
+            var length = host.Length - domain.Length - 1;
+            if (length > 0 && host[length] == '.' && host.EndsWith(domain, StringComparison.OrdinalIgnoreCase) && (bucket is null || length < bucket.Length))
+            {
+                bucket = host[..length];
+            }
+        }
+        return bucket;
     }
 
     public string? Get(string name)

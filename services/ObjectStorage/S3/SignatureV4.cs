@@ -71,6 +71,16 @@ internal static class SignatureV4
         return CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(expected), Encoding.ASCII.GetBytes(claim.Signature));
     }
 
+    /// <summary>Whether a signature, in hex, is the key's over a text.</summary>
+    public static bool VerifyText(byte[] signingKey, string text, string signature)
+    {
+        Span<byte> expected = stackalloc byte[HMACSHA256.HashSizeInBytes];
+        Span<byte> given = stackalloc byte[HMACSHA256.HashSizeInBytes];
+        HMACSHA256.HashData(signingKey, Encoding.UTF8.GetBytes(text), expected);
+        return signature.Length == 64 && Convert.FromHexString(signature, given, out _, out _) == System.Buffers.OperationStatus.Done &&
+            CryptographicOperations.FixedTimeEquals(expected, given);
+    }
+
     private static SignatureClaim? FromHeader(HttpRequest request, DateTimeOffset now)
     {
         var header = request.Headers.Authorization.ToString();

@@ -3,7 +3,8 @@ using Nephos.ObjectStorage.Objects;
 namespace Nephos.ObjectStorage.Swift;
 
 /// <summary>Lets content be written into a payload writer as into a response body.</summary>
-internal sealed class HashingStream(HashingWriter writer) : Stream
+/// <param name="observe">Also sees every byte, in order.</param>
+internal sealed class HashingStream(HashingWriter writer, Action<ReadOnlySpan<byte>>? observe = null) : Stream
 {
     public override bool CanRead => false;
 
@@ -19,8 +20,11 @@ internal sealed class HashingStream(HashingWriter writer) : Stream
         set => throw new NotSupportedException();
     }
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
-        writer.WriteAsync(buffer, cancellationToken);
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        observe?.Invoke(buffer.Span);
+        return writer.WriteAsync(buffer, cancellationToken);
+    }
 
     public override void Flush()
     {

@@ -24,6 +24,9 @@ internal sealed class SwiftCall(HttpContext http, SwiftPath path, OperationConte
     /// <summary>Set when a signed URL allows exactly this request.</summary>
     public bool IsSigned { get; set; }
 
+    /// <summary>The path ended in a slash, which a site tells apart.</summary>
+    public bool HasTrailingSlash => (Http.Request.Path.Value ?? "").EndsWith('/');
+
     public CancellationToken Cancelled => Http.RequestAborted;
 
     public BucketName Bucket => new(Path.Project, Path.Container);

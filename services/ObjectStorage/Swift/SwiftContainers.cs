@@ -35,6 +35,8 @@ internal static class SwiftContainers
                 EndMarker = listing.EndMarker,
                 Limit = listing.Limit,
                 Reverse = listing.Reverse,
+                Versions = listing.Versions,
+                VersionMarker = listing.VersionMarker,
             },
             call.Cancelled)).OrThrow(call.Bucket);
         await listing.WriteObjectsAsync(call, call.Path.Container, page.Entries, leavesOutPrefixes: call.Query("path") is not null);
@@ -49,14 +51,14 @@ internal static class SwiftContainers
             throw SwiftFault.BadRequest($"Invalid X-Storage-Policy {policy}");
         }
         var outcome = await call.Engine.Namespace.CreateBucketAsync(
-            Apply(new BucketRecord { Name = call.Bucket, Created = call.Now, Modified = call.Now, Owner = call.Operation!.UserId }, changes), call.Cancelled);
+            Apply(call, new BucketRecord { Name = call.Bucket, Created = call.Now, Modified = call.Now, Owner = call.Operation!.UserId }, changes), call.Cancelled);
         if (outcome.Status != EngineStatus.BucketExists)
         {
             outcome.OrThrow(call.Bucket);
             await call.EmptyAsync(201);
             return;
         }
-        if (changes.Count > 0)
+        if (changes.Count > 0 || call.Header("X-Versions-Enabled") is not null)
         {
             await UpdateAsync(call, changes);
         }
@@ -101,7 +103,7 @@ internal static class SwiftContainers
         {
             var current = await FindAsync(call, call.Bucket);
             var outcome = await call.Engine.Namespace.UpdateBucketAsync(
-                Apply(current, changes) with { Modified = call.Now }, current.Generation, call.Cancelled);
+                Apply(call, current, changes) with { Modified = call.Now }, current.Generation, call.Cancelled);
             if (outcome.Status != EngineStatus.Conflict)
             {
                 outcome.OrThrow(call.Bucket);
@@ -151,7 +153,7 @@ internal static class SwiftContainers
             : throw new SwiftFault(412, "X-Versions-Location names a container, without a slash", plain: true);
     }
 
-    private static BucketRecord Apply(BucketRecord record, Dictionary<string, string?> changes)
+    private static BucketRecord Apply(SwiftCall call, BucketRecord record, Dictionary<string, string?> changes)
     {
         var metadata = record.Metadata.ToBuilder();
         foreach (var (key, value) in changes)
@@ -167,7 +169,7 @@ internal static class SwiftContainers
         }
         var merged = metadata.ToImmutable();
         SwiftMetadata.Check(SwiftMetadata.User(merged));
-        return record with { Metadata = merged, Quota = new Quota(Limit(QuotaBytes), Limit(QuotaCount)) };
+        return SwiftVersioning.Apply(call, record with { Metadata = merged, Quota = new Quota(Limit(QuotaBytes), Limit(QuotaCount)) });
 
         long? Limit(string name) =>
             merged.TryGetValue(BucketMetadata.UserPrefix + name, out var value) ? long.Parse(value, CultureInfo.InvariantCulture) : null;
@@ -181,6 +183,10 @@ internal static class SwiftContainers
         call.Reply("Last-Modified", SwiftTime.HttpDate(container.Modified));
         call.Reply("Accept-Ranges", "bytes");
         call.Reply("X-Storage-Policy", SwiftInfo.Policy);
+        if (container.Versioning != BucketVersioning.Off)
+        {
+            call.Reply("X-Versions-Enabled", container.Versioning == BucketVersioning.Enabled ? "True" : "False");
+        }
         var owner = SwiftAccess.IsOwner(call);
         foreach (var (key, header) in new[]
         {

@@ -12,7 +12,22 @@ internal static class SwiftDownloads
     {
         var container = await SwiftContainers.FindAsync(call, call.Bucket);
         SwiftAccess.RequireRead(call, container, listing: false);
-        var record = await SwiftObjects.FindAsync(call, call.Bucket, call.Path.Object);
+        var record = await SwiftObjects.FindAsync(call, call.Bucket, call.Path.Object, SwiftVersioning.SelectorOf(call));
+        SwiftVersioning.WriteVersion(call, container, record);
+        if (record.SystemMetadata.ContainsKey(SwiftSymlinks.TargetKey))
+        {
+            if (call.Query("symlink") == "get")
+            {
+                WriteHeaders(call, record, record.ETag);
+                SwiftSymlinks.WriteHeaders(call, record);
+                await SendAsync(call, Content.Of(record), record.ETag, record.Modified, record.ContentType);
+                return;
+            }
+            var link = call;
+            (call, record) = await SwiftSymlinks.FollowAsync(call, record);
+            call.Reply("Content-Location", SwiftFace.Prefix + SwiftPath.Encode($"{call.Path.Account}/{call.Path.Container}/{call.Path.Object}"));
+            call.IsSigned = link.IsSigned;
+        }
         if (call.Query("multipart-manifest") == "get" && SwiftLargeObjects.IsStatic(record))
         {
             WriteHeaders(call, record, record.ETag);
@@ -20,9 +35,41 @@ internal static class SwiftDownloads
             return;
         }
         var content = await SwiftLargeObjects.ResolveAsync(call, record);
+        if (call.Query("part-number") is { } part)
+        {
+            await SendPartAsync(call, record, content, part);
+            return;
+        }
         var etag = await SwiftLargeObjects.EtagAsync(call, record);
         WriteHeaders(call, record, etag);
         await SendAsync(call, content, etag, record.Modified, record.ContentType);
+    }
+
+    /// <summary>One segment or part of a composed object, by its number from 1.</summary>
+    private static async Task SendPartAsync(SwiftCall call, ObjectRecord record, Content content, string text)
+    {
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number < 1)
+        {
+            throw SwiftFault.BadRequest("Part number must be an integer greater than 0");
+        }
+        var sizes = record.Parts.Length > 0 ? record.Parts.Select(part => part.SizeBytes).ToList()
+            : SwiftLargeObjects.IsStatic(record) ? content.Pieces.Select(piece => piece.LengthBytes).ToList()
+            : [content.LengthBytes];
+        if (number > sizes.Count)
+        {
+            call.Reply("Content-Range", $"bytes */{content.LengthBytes}");
+            throw new SwiftFault(416, "The requested part number is not satisfiable");
+        }
+        var etag = await SwiftLargeObjects.EtagAsync(call, record);
+        WriteHeaders(call, record, etag);
+        call.Reply("X-Parts-Count", sizes.Count.ToString(CultureInfo.InvariantCulture));
+        var (offset, length) = (sizes.Take(number - 1).Sum(), sizes[number - 1]);
+        call.Reply("Content-Range", $"bytes {offset}-{offset + length - 1}/{content.LengthBytes}");
+        await StartAsync(call, 206, record.ContentType, length);
+        if (!call.IsHead)
+        {
+            await content.WriteAsync(call.Engine, call.Http.Response.Body, offset, length, call.Cancelled);
+        }
     }
 
     private static void WriteHeaders(SwiftCall call, ObjectRecord record, string etag)
@@ -40,7 +87,7 @@ internal static class SwiftDownloads
         }
         if (record.SystemMetadata.TryGetValue(SwiftObjects.ManifestKey, out var manifest))
         {
-            call.Reply("X-Object-Manifest", Uri.EscapeDataString(manifest).Replace("%2F", "/", StringComparison.Ordinal));
+            call.Reply("X-Object-Manifest", SwiftPath.Encode(manifest));
         }
         if (SwiftLargeObjects.IsStatic(record))
         {

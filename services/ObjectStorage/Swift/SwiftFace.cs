@@ -37,12 +37,22 @@ internal sealed partial class SwiftFace(IObjectEngine engine, Authenticator auth
             throw SwiftFault.NotFound();
         }
         call.IsSigned = await SwiftTempUrl.AuthorizeAsync(call);
-        await (HandlerOf(call) ?? throw SwiftFault.MethodNotAllowed())(call);
+        var handler = HandlerOf(call) ?? throw SwiftFault.MethodNotAllowed();
+        await (SwiftStaticWeb.Applies(call) ? SwiftStaticWeb.GetAsync(call, handler) : handler(call));
     });
 
     private static Func<SwiftCall, Task>? HandlerOf(SwiftCall call)
     {
         var method = call.Http.Request.Method.ToUpperInvariant();
+        switch (method)
+        {
+            case "POST" when SwiftFormPost.IsForm(call):
+                return SwiftFormPost.PostAsync;
+            case "POST" or "DELETE" when SwiftBulk.IsDelete(call):
+                return SwiftBulk.DeleteAsync;
+            case "PUT" when SwiftBulk.IsExtract(call):
+                return SwiftBulk.ExtractAsync;
+        }
         return call.Path switch
         {
             { Object.Length: > 0 } => method switch

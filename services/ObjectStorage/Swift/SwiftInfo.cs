@@ -42,6 +42,16 @@ internal static class SwiftInfo
             ["allowed_digests"] = new JsonArray("sha1", "sha256", "sha512"),
         },
         ["versioned_writes"] = new JsonObject { ["allowed_flags"] = new JsonArray("x-versions-location", "x-history-location") },
+        ["object_versioning"] = new JsonObject(),
+        ["symlink"] = new JsonObject { ["symloop_max"] = SwiftSymlinks.MaxLinks, ["static_links"] = true },
+        ["bulk_delete"] = new JsonObject { ["max_deletes_per_request"] = SwiftBulk.MaxDeletes, ["max_failed_deletes"] = SwiftBulk.MaxFailures },
+        ["bulk_upload"] = new JsonObject
+        {
+            ["max_containers_per_extraction"] = SwiftBulk.MaxContainers,
+            ["max_failed_extractions"] = SwiftBulk.MaxFailures,
+        },
+        ["formpost"] = new JsonObject { ["allowed_digests"] = new JsonArray("sha1", "sha256", "sha512") },
+        ["staticweb"] = new JsonObject(),
         ["copy"] = new JsonObject(),
     };
 }

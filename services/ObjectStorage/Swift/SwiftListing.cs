@@ -22,6 +22,11 @@ internal sealed record SwiftListing
     public int Limit { get; init; } = MaxLimit;
     public bool Reverse { get; init; }
 
+    /// <summary>All versions, each with its id.</summary>
+    public bool Versions { get; init; }
+
+    public VersionId? VersionMarker { get; init; }
+
     public string ContentType => Format switch
     {
         "json" => "application/json; charset=utf-8",
@@ -54,6 +59,16 @@ internal sealed record SwiftListing
             Limit = limit,
             Reverse = call.Query("reverse") is "true" or "True" or "1" or "yes" or "on" or "t" or "y",
         };
+        if (call.Query("versions") is not null)
+        {
+            listing = listing with
+            {
+                Versions = true,
+                Reverse = listing.Reverse ? throw SwiftFault.BadRequest("A listing of versions cannot be reversed") : false,
+                VersionMarker = call.Query("version_marker") is not { Length: > 0 } marker ? null
+                    : VersionId.TryParse(marker, out var version) ? version : throw SwiftFault.BadRequest("Invalid version_marker"),
+            };
+        }
         if (call.Query("path") is { } path)
         {
             listing = listing with { Prefix = path.Length > 0 ? path.TrimEnd('/') + "/" : "", Delimiter = "/" };
@@ -125,8 +140,17 @@ internal sealed record SwiftListing
                         writer.WriteNumber("bytes", SwiftLargeObjects.ListedSize(found));
                         writer.WriteString("hash", SwiftLargeObjects.ListedHash(found));
                         writer.WriteString("name", found.Key);
-                        writer.WriteString("content_type", found.ContentType);
+                        writer.WriteString("content_type", TypeOf(found));
                         writer.WriteString("last_modified", SwiftTime.Iso(found.Modified));
+                        if (SwiftSymlinks.ListedTarget(found) is { } link)
+                        {
+                            writer.WriteString("symlink_path", link);
+                        }
+                        if (Versions)
+                        {
+                            writer.WriteString("version_id", SwiftVersioning.IdOf(found));
+                            writer.WriteBoolean("is_latest", found.IsLatest);
+                        }
                         if (SwiftLargeObjects.ListedEtag(found) is { } slo)
                         {
                             writer.WriteString("slo_etag", $"\"{slo}\"");
@@ -152,7 +176,7 @@ internal sealed record SwiftListing
                     writer.WriteElementString("name", found.Key);
                     writer.WriteElementString("hash", SwiftLargeObjects.ListedHash(found));
                     writer.WriteElementString("bytes", XmlConvert.ToString(SwiftLargeObjects.ListedSize(found)));
-                    writer.WriteElementString("content_type", found.ContentType);
+                    writer.WriteElementString("content_type", TypeOf(found));
                     writer.WriteElementString("last_modified", SwiftTime.Iso(found.Modified));
                     writer.WriteEndElement();
                 }
@@ -161,6 +185,8 @@ internal sealed record SwiftListing
         };
         await WriteAsync(call, body);
     }
+
+    private static string TypeOf(ObjectSummary found) => found.IsDeleteMarker ? SwiftVersions.DeleteMarkerType : found.ContentType;
 
     private static string FormatOf(SwiftCall call)
     {

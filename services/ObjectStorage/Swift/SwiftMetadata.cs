@@ -25,7 +25,7 @@ internal static class SwiftMetadata
         {
             if (name.StartsWith(remove, StringComparison.OrdinalIgnoreCase) && name.Length > remove.Length)
             {
-                items[name[remove.Length..].ToLowerInvariant()] = null;
+                items[KeyOf(name[remove.Length..])] = null;
             }
         }
         foreach (var (name, values) in headers)
@@ -37,10 +37,11 @@ internal static class SwiftMetadata
                     throw SwiftFault.BadRequest("Metadata name cannot be empty");
                 }
                 var value = values.ToString();
-                var key = name[prefix.Length..].ToLowerInvariant();
+                var key = KeyOf(name[prefix.Length..]);
                 if (value.Length > 0 || !items.ContainsKey(key))
                 {
-                    items[key] = value.Length == 0 ? null : value;
+                    // An empty value removes an item of an account or container; an object's metadata is replaced whole, and may hold it.
+                    items[key] = value.Length == 0 && kind != "Object" ? null : value;
                 }
             }
         }
@@ -107,6 +108,9 @@ internal static class SwiftMetadata
             call.Reply($"X-{kind}-Meta-{TitleCase(name)}", value);
         }
     }
+
+    // Swift takes an underscore for a hyphen, as header names in CGI do.
+    private static string KeyOf(string name) => name.ToLowerInvariant().Replace('_', '-');
 
     private static string TitleCase(string name) =>
         string.Create(name.Length, name, static (target, source) =>

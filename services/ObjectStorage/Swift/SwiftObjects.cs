@@ -52,18 +52,36 @@ internal static class SwiftObjects
             // Refused before the bytes travel; the commit decides exactly.
             throw SwiftFault.OverQuota();
         }
-        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Path.Object });
-        await ReceiveAsync(call, writer);
+        if (SwiftSymlinks.IsRequested(call))
+        {
+            await SwiftSymlinks.PutAsync(call, container);
+            return;
+        }
+        var stored = await StoreAsync(call, container, NewRecord(call), request.Body, MaxObjectBytes, request.ContentLength, call.Header("ETag"));
+        call.Reply("ETag", stored.ETag);
+        call.Reply("Last-Modified", SwiftTime.HttpDate(stored.Modified));
+        SwiftVersioning.WriteVersion(call, container, stored);
+        await call.EmptyAsync(201);
+    }
+
+    /// <summary>Makes an object of what a stream holds.</summary>
+    /// <exception cref="SwiftFault">413 beyond <paramref name="maxBytes"/>, 499 when fewer bytes came than announced, 422 when the MD5 differs.</exception>
+    public static async ValueTask<ObjectRecord> StoreAsync(
+        SwiftCall call, BucketRecord container, ObjectRecord record, Stream body, long maxBytes, long? announcedBytes, string? etag)
+    {
+        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = record.Key });
+        await ReceiveAsync(call, writer, body, maxBytes);
+        if (announcedBytes is { } announced && announced != writer.LengthBytes)
+        {
+            throw new SwiftFault(499, "Client disconnected before the whole object was sent.");
+        }
         var (payload, md5) = await writer.CompleteAsync(call.Cancelled);
-        if (call.Header("ETag") is { Length: > 0 } wanted && !wanted.Trim('"').Equals(md5, StringComparison.OrdinalIgnoreCase))
+        if (etag is { Length: > 0 } wanted && !wanted.Trim('"').Equals(md5, StringComparison.OrdinalIgnoreCase))
         {
             await call.Engine.Payloads.ReleaseAsync(payload, call.Cancelled);
             throw SwiftFault.Unprocessable();
         }
-        var stored = await CommitAsync(call, container, NewRecord(call) with { ETag = md5, SizeBytes = payload.LengthBytes, Payload = payload });
-        call.Reply("ETag", stored.ETag);
-        call.Reply("Last-Modified", SwiftTime.HttpDate(stored.Modified));
-        await call.EmptyAsync(201);
+        return await CommitAsync(call, container, record with { ETag = md5, SizeBytes = payload.LengthBytes, Payload = payload });
     }
 
     /// <summary>Replaces the metadata; what the request does not name goes.</summary>
@@ -72,6 +90,12 @@ internal static class SwiftObjects
         var container = await SwiftContainers.FindAsync(call, call.Bucket);
         SwiftAccess.RequireWrite(call, container);
         var changes = NewRecord(call);
+        if ((await FindAsync(call, call.Bucket, call.Path.Object)).SystemMetadata.TryGetValue(SwiftSymlinks.TargetKey, out var link))
+        {
+            // The link has no metadata to change: the client is sent to what it points to.
+            call.Reply("Location", $"{SwiftFace.Prefix}{Uri.EscapeDataString(call.Path.Account)}/{SwiftPath.Encode(link)}");
+            throw new SwiftFault(307, "The requested POST was sent to a symlink; the target is in the Location header.", plain: true);
+        }
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
         {
             var current = await FindAsync(call, call.Bucket, call.Path.Object);
@@ -113,6 +137,11 @@ internal static class SwiftObjects
             await SwiftLargeObjects.DeleteAsync(call);
             return;
         }
+        if (call.Query("version-id") is not null)
+        {
+            await SwiftVersioning.DeleteVersionAsync(call);
+            return;
+        }
         if (await SwiftVersions.DeleteAsync(call, container))
         {
             await call.EmptyAsync(204);
@@ -140,9 +169,12 @@ internal static class SwiftObjects
         await CopyAsync(target, $"{Uri.EscapeDataString(call.Path.Container)}/{Uri.EscapeDataString(call.Path.Object)}", call.Path.Account, bucket, name);
     }
 
-    public static async ValueTask<ObjectRecord> FindAsync(SwiftCall call, BucketName bucket, string key)
+    public static ValueTask<ObjectRecord> FindAsync(SwiftCall call, BucketName bucket, string key) =>
+        FindAsync(call, bucket, key, VersionSelector.Current);
+
+    public static async ValueTask<ObjectRecord> FindAsync(SwiftCall call, BucketName bucket, string key, VersionSelector version)
     {
-        var outcome = await call.Engine.Namespace.GetObjectAsync(bucket, key, VersionSelector.Current, call.Cancelled);
+        var outcome = await call.Engine.Namespace.GetObjectAsync(bucket, key, version, call.Cancelled);
         if (outcome.Status is EngineStatus.NoSuchKey or EngineStatus.NoSuchVersion or EngineStatus.NoSuchBucket)
         {
             throw SwiftFault.NotFound();
@@ -233,9 +265,8 @@ internal static class SwiftObjects
         return expires > call.Now ? expires : throw SwiftFault.BadRequest("X-Delete-At in past");
     }
 
-    private static async Task ReceiveAsync(SwiftCall call, HashingWriter writer)
+    private static async Task ReceiveAsync(SwiftCall call, HashingWriter writer, Stream body, long maxBytes)
     {
-        var body = call.Http.Request.Body;
         try
         {
             while (true)
@@ -247,7 +278,7 @@ internal static class SwiftObjects
                     break;
                 }
                 await writer.AdvanceAsync(read, call.Cancelled);
-                if (writer.LengthBytes > MaxObjectBytes)
+                if (writer.LengthBytes > maxBytes)
                 {
                     throw new SwiftFault(413, "Your request is too large.", plain: true);
                 }
@@ -257,10 +288,6 @@ internal static class SwiftObjects
         {
             throw new SwiftFault(exception.StatusCode == 408 ? 408 : 499, "Client disconnected before the whole object was sent.");
         }
-        if (call.Http.Request.ContentLength is { } announced && announced != writer.LengthBytes)
-        {
-            throw new SwiftFault(499, "Client disconnected before the whole object was sent.");
-        }
     }
 
     private static async Task CopyAsync(SwiftCall call, string source, string? sourceAccount, BucketRecord container, string name)
@@ -269,7 +296,7 @@ internal static class SwiftObjects
         {
             throw SwiftFault.BadRequest("Copy requests require a zero byte body");
         }
-        var (fromContainer, fromName) = SwiftPath.ParseSource(source);
+        var (fromContainer, fromName) = SwiftPath.ParseSource(SwiftVersioning.WithoutVersion(source));
         var account = sourceAccount is { Length: > 0 } ? SwiftPath.Decode(sourceAccount) : call.Path.Account;
         if (!account.StartsWith(SwiftPath.AccountPrefix, StringComparison.Ordinal))
         {
@@ -277,7 +304,8 @@ internal static class SwiftObjects
         }
         var from = call.At(new SwiftPath(account, fromContainer, fromName));
         SwiftAccess.RequireRead(from, await SwiftContainers.FindAsync(from, from.Bucket), listing: false);
-        var record = await FindAsync(from, from.Bucket, fromName);
+        var record = await FindAsync(from, from.Bucket, fromName, SwiftVersioning.SelectorOf(source));
+        (from, record) = await SwiftSymlinks.FollowAsync(from, record);
         var wanted = NewRecord(call);
         var keepsManifest = call.Query("multipart-manifest") == "get";
         var content = keepsManifest ? Content.Of(record) : await SwiftLargeObjects.ResolveAsync(from, record);
@@ -309,7 +337,7 @@ internal static class SwiftObjects
         call.Reply("ETag", stored.ETag);
         call.Reply("Last-Modified", SwiftTime.HttpDate(stored.Modified));
         call.Reply("X-Copied-From-Account", account);
-        call.Reply("X-Copied-From", Uri.EscapeDataString(fromContainer) + "/" + Uri.EscapeDataString(fromName).Replace("%2F", "/", StringComparison.Ordinal));
+        call.Reply("X-Copied-From", SwiftPath.Encode($"{fromContainer}/{fromName}"));
         call.Reply("X-Copied-From-Last-Modified", SwiftTime.HttpDate(record.Modified));
         SwiftMetadata.Write(call, "Object", stored.UserMetadata);
         await call.EmptyAsync(201);

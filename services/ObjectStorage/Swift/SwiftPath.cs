@@ -30,14 +30,21 @@ internal readonly record struct SwiftPath(string Account, string Container, stri
         {
             throw SwiftFault.NotFound();
         }
-        Bound("Account", account, MaxAccountBytes);
-        Bound("Container", container, MaxContainerBytes);
-        Bound("Object", name, MaxObjectBytes);
-        if (container.Contains('/', StringComparison.Ordinal))
+        var path = new SwiftPath(account, container, name);
+        Check(path);
+        return path;
+    }
+
+    /// <exception cref="SwiftFault">400 when a name is too long or the container's has a slash.</exception>
+    public static void Check(SwiftPath path)
+    {
+        Bound("Account", path.Account, MaxAccountBytes);
+        Bound("Container", path.Container, MaxContainerBytes);
+        Bound("Object", path.Object, MaxObjectBytes);
+        if (path.Container.Contains('/', StringComparison.Ordinal))
         {
             throw SwiftFault.BadRequest("Container name cannot contain slashes");
         }
-        return new SwiftPath(account, container, name);
     }
 
     /// <summary>Parses "container/object", as COPY and manifests name their sources.</summary>
@@ -49,6 +56,9 @@ internal readonly record struct SwiftPath(string Account, string Container, stri
             ? throw new SwiftFault(412, "The source must be of the form <container name>/<object name>", plain: true)
             : (decoded[..slash], decoded[(slash + 1)..]);
     }
+
+    /// <summary>Percent-encodes a name for a header or a URL; slashes stay.</summary>
+    public static string Encode(string text) => Uri.EscapeDataString(text).Replace("%2F", "/", StringComparison.Ordinal);
 
     public static string Decode(string text)
     {

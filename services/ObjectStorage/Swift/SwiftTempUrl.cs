@@ -10,6 +10,9 @@ namespace Nephos.ObjectStorage.Swift;
 /// <summary>URLs signed with a key of the account or container, for one method, one object (or prefix) and a time.</summary>
 internal static class SwiftTempUrl
 {
+    /// <summary>The path of a request as clients see it, and as Swift's own documents write it.</summary>
+    public static readonly string[] Roots = [SwiftFace.Prefix, "/v1/"];
+
     private static readonly string[] KeyNames = ["temp-url-key", "temp-url-key-2"];
 
     /// <returns>False when the request carries no signature.</returns>
@@ -37,7 +40,7 @@ internal static class SwiftTempUrl
         {
             foreach (var candidate in methods)
             {
-                foreach (var root in new[] { "/object/v1/", "/v1/" })
+                foreach (var root in Roots)
                 {
                     var text = $"{candidate}\n{until.ToUnixTimeSeconds()}\n{(prefix is null ? "" : "prefix:")}{root}{path}";
                     if (Verify(signature, key, text))
@@ -69,7 +72,8 @@ internal static class SwiftTempUrl
         }
     }
 
-    private static async ValueTask<List<byte[]>> KeysAsync(SwiftCall call)
+    /// <summary>The keys of the account and of the container.</summary>
+    public static async ValueTask<List<byte[]>> KeysAsync(SwiftCall call)
     {
         var account = await call.Engine.Namespace.GetAccountAsync(call.Path.Project, call.Cancelled);
         var bucket = await call.Engine.Namespace.GetBucketAsync(call.Bucket, call.Cancelled);
@@ -80,7 +84,8 @@ internal static class SwiftTempUrl
             .Select(key => Encoding.UTF8.GetBytes(key!))];
     }
 
-    private static bool Verify(string signature, byte[] key, string text)
+    /// <summary>Whether a signature, in hex or as <c>digest:base64</c>, is the key's over the text.</summary>
+    public static bool Verify(string signature, byte[] key, string text)
     {
         var message = Encoding.UTF8.GetBytes(text);
         var colon = signature.IndexOf(':', StringComparison.Ordinal);

@@ -7,7 +7,7 @@ namespace Nephos.ObjectStorage.Swift;
 /// <summary>Versioned writes: what is replaced goes to another container, as a stack or as a history.</summary>
 internal static class SwiftVersions
 {
-    private const string DeleteMarkerType = "application/x-deleted;swift_versions_deleted=1";
+    public const string DeleteMarkerType = "application/x-deleted;swift_versions_deleted=1";
 
     /// <summary>Copies the object that is about to be replaced, if there is one and the container keeps versions.</summary>
     public static async ValueTask KeepAsync(SwiftCall call, BucketRecord container, string key)
