@@ -1,0 +1,156 @@
+using System.Diagnostics;
+using Xunit;
+
+namespace Nephos.Contract.Tests.Objects;
+
+/// <summary>The same service at the real time, as programs of others sign with it.</summary>
+public sealed class RealTimeObjectCloud : ObjectCloud
+{
+    protected override TimeProvider FaceTime => TimeProvider.System;
+}
+
+/// <summary>Skipped, by name, where the program is not installed.</summary>
+public sealed class ClientFactAttribute : FactAttribute
+{
+    public ClientFactAttribute(string program)
+    {
+        var folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
+        if (!folders.Any(folder => File.Exists(Path.Combine(folder, program))))
+        {
+            Skip = $"The program {program} is not installed.";
+        }
+    }
+}
+
+/// <summary>The clients that people have, unmodified: what they upload, list, copy and delete is what is there.</summary>
+public sealed class RealClientTests(RealTimeObjectCloud cloud) : IClassFixture<RealTimeObjectCloud>, IDisposable
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
+
+    private readonly string _project = Guid.NewGuid().ToString("N");
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("nephos-clients-");
+
+    private string AccessKey => $"alice.{_project}.member";
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [ClientFact("s3cmd")]
+    public async Task S3cmd_puts_lists_copies_and_gets()
+    {
+        var (source, back) = (Fill("source", 9 * 1024 * 1024), Path.Combine(_folder.FullName, "back"));
+        Task<string> S3cmd(params string[] arguments) => RunAsync("s3cmd",
+            ["--no-ssl", $"--host={cloud.Address}", $"--host-bucket={cloud.Address}", "--region=RegionOne", $"--access_key={AccessKey}", $"--secret_key={ObjectCloud.SecretOf(AccessKey)}",
+            "--config=/dev/null", "--multipart-chunk-size-mb=5", "--no-progress", .. arguments]);
+
+        await S3cmd("mb", "s3://box");
+        await S3cmd("put", source, "s3://box/dir/a file");
+        await S3cmd("cp", "s3://box/dir/a file", "s3://box/copy");
+        var listed = await S3cmd("ls", "--recursive", "s3://box");
+        await S3cmd("get", "s3://box/copy", back);
+        await S3cmd("del", "--recursive", "--force", "s3://box");
+        await S3cmd("rb", "s3://box");
+
+        Assert.Contains("s3://box/dir/a file", listed, StringComparison.Ordinal);
+        Assert.Equal(await File.ReadAllBytesAsync(source), await File.ReadAllBytesAsync(back));
+    }
+
+    [ClientFact("rclone")]
+    public async Task Rclone_syncs_and_finds_nothing_different()
+    {
+        foreach (var (name, size) in new[] { ("empty", 0), ("one", 1), ("sub/two", 100_000), ("sub/deep/ünïcode name", 6 * 1024 * 1024) })
+        {
+            Fill(Path.Combine("tree", name), size);
+        }
+        var tree = Path.Combine(_folder.FullName, "tree");
+        Task<string> Rclone(params string[] arguments) => RunAsync("rclone",
+            ["--config=/dev/null", "--s3-provider=Other", $"--s3-endpoint=http://{cloud.Address}", "--s3-region=RegionOne", $"--s3-access-key-id={AccessKey}",
+            $"--s3-secret-access-key={ObjectCloud.SecretOf(AccessKey)}", "--s3-upload-cutoff=5M", "--s3-chunk-size=5M", .. arguments]);
+
+        await Rclone("mkdir", ":s3:box");
+        await Rclone("sync", tree, ":s3:box/tree");
+        await Rclone("check", tree, ":s3:box/tree");
+        File.Delete(Path.Combine(tree, "one"));
+        await Rclone("sync", tree, ":s3:box/tree");
+        var listed = await Rclone("lsf", "--recursive", "--files-only", ":s3:box/tree");
+
+        Assert.Equal(["empty", "sub/deep/ünïcode name", "sub/two"], listed.Split('\n', StringSplitOptions.RemoveEmptyEntries).Order(StringComparer.Ordinal));
+    }
+
+    [ClientFact("aws")]
+    public async Task Aws_copies_presigns_and_removes()
+    {
+        var (source, back) = (Fill("source", 9 * 1024 * 1024), Path.Combine(_folder.FullName, "back"));
+        Task<string> Aws(params string[] arguments) => RunAsync("aws", ["--endpoint-url", $"http://{cloud.Address}", "--region", "RegionOne", .. arguments]);
+
+        await Aws("s3", "mb", "s3://box");
+        await Aws("s3", "cp", "--only-show-errors", source, "s3://box/dir/key");
+        var listed = await Aws("s3", "ls", "--recursive", "s3://box");
+        await Aws("s3", "cp", "--only-show-errors", "s3://box/dir/key", back);
+        var presigned = (await Aws("s3", "presign", "s3://box/dir/key")).Trim();
+        var fetched = await cloud.Http.GetByteArrayAsync(new Uri(presigned));
+        await Aws("s3api", "put-object-tagging", "--bucket", "box", "--key", "dir/key", "--tagging", "TagSet=[{Key=a,Value=b}]");
+        var tags = await Aws("s3api", "get-object-tagging", "--bucket", "box", "--key", "dir/key");
+        await Aws("s3", "rb", "--force", "s3://box");
+
+        Assert.Contains("dir/key", listed, StringComparison.Ordinal);
+        Assert.Equal(await File.ReadAllBytesAsync(source), await File.ReadAllBytesAsync(back));
+        Assert.Equal(await File.ReadAllBytesAsync(source), fetched);
+        Assert.Contains("\"Value\": \"b\"", tags, StringComparison.Ordinal);
+    }
+
+    [ClientFact("swift")]
+    public async Task Swift_uploads_in_segments_and_downloads()
+    {
+        var (source, back) = (Fill("source", 3_000_000), Path.Combine(_folder.FullName, "back"));
+        Task<string> Swift(params string[] arguments) => RunAsync("swift",
+            ["--os-storage-url", $"http://{cloud.Address}/object/v1/AUTH_{_project}", "--os-auth-token", $"alice:{_project}:member", .. arguments]);
+
+        await Swift("upload", "--segment-size", "1000000", "--use-slo", "--object-name", "big", "box", source);
+        var listed = await Swift("list", "box");
+        await Swift("download", "--output", back, "box", "big");
+        var stat = await Swift("stat", "box", "big");
+        await Swift("delete", "box");
+
+        Assert.Equal("big", listed.Trim());
+        Assert.Contains("3000000", stat, StringComparison.Ordinal);
+        Assert.Equal(await File.ReadAllBytesAsync(source), await File.ReadAllBytesAsync(back));
+    }
+
+    private string Fill(string name, int length)
+    {
+        var path = Path.Combine(_folder.FullName, name);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllBytes(path, ObjectTests.Bytes(length));
+        return path;
+    }
+
+    /// <summary>Runs a program to its end; fails with what it said.</summary>
+    private async Task<string> RunAsync(string program, string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in new[]
+        {
+            ("AWS_ACCESS_KEY_ID", AccessKey), ("AWS_SECRET_ACCESS_KEY", ObjectCloud.SecretOf(AccessKey)), ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_EC2_METADATA_DISABLED", "true"), ("NO_PROXY", "*"), ("no_proxy", "*"),
+        })
+        {
+            start.Environment[name] = value;
+        }
+        // A bundle for the outside world is of no use here, and rclone cannot take one.
+        start.Environment.Remove("AWS_CA_BUNDLE");
+        using var process = Process.Start(start)!;
+        using var limit = new CancellationTokenSource(Limit);
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
+        try
+        {
+            await process.WaitForExitAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end.");
+        }
+        Assert.True(process.ExitCode == 0, $"{program} {string.Join(' ', arguments)}: {await error}{await output}");
+        return await output;
+    }
+}
