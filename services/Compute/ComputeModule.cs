@@ -12,6 +12,7 @@ using Nephos.Compute.Placement;
 using Nephos.Compute.Quotas;
 using Nephos.Compute.Rest;
 using Nephos.Compute.Seams;
+using Nephos.Compute.Usage;
 using Nephos.Hosting;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel.Reconciliation;
@@ -84,6 +85,7 @@ public static class ComputeModule
         services.AddSingleton<ActionReader>();
         services.AddSingleton<InstanceViews>();
         services.AddSingleton<InstanceList>();
+        services.AddSingleton<UsageReport>();
         services.AddSingleton<InstanceCreation>();
         services.AddSingleton<InstanceService>();
         services.AddSingleton<InstanceReconciler>();

@@ -22,7 +22,8 @@ internal sealed partial class InstanceService
         var image = await resolver.ImageAsync(operation, wanted, flavor, local: true, cancellationToken);
         return await ActAsync(operation, id, "rescue", [VmState.Active, VmState.Stopped, VmState.Error], (instance, now) =>
         {
-            if (instance.Claim is null || instance.LaunchedAt is null)
+            // Seen running is enough: the record says so a moment later.
+            if (instance.Claim is null || (instance.LaunchedAt ?? details.Seen?.FirstRunningAt) is null)
             {
                 throw ComputeFaults.InvalidState(id, "rescue", "vm_state", "error");
             }

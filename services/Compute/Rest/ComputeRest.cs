@@ -7,6 +7,7 @@ using Nephos.Compute.Keypairs;
 using Nephos.Compute.Migrations;
 using Nephos.Compute.Nodes;
 using Nephos.Compute.Quotas;
+using Nephos.Compute.Usage;
 using Nephos.Hosting.Rest;
 
 namespace Nephos.Compute.Rest;
@@ -24,7 +25,9 @@ internal static class ComputeRest
             KeypairEndpoints.Map(rest, root);
             QuotaEndpoints.Map(rest, root);
             MigrationEndpoints.Map(rest, root);
+            LegacyNodeEndpoints.Map(rest, root);
             NodeEndpoints.Map(rest, root);
+            UsageEndpoints.Map(rest, root);
             AggregateEndpoints.Map(rest, root);
             ServerGroupEndpoints.Map(rest, root);
             ServerEndpoints.Map(rest, root);

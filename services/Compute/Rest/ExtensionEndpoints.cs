@@ -22,7 +22,7 @@ internal static class ExtensionEndpoints
         ("os-flavor-manage", "FlavorManage"), ("os-flavor-rxtx", "FlavorRxtx"), ("os-hypervisors", "Hypervisors"),
         ("os-instance-actions", "InstanceActions"), ("os-keypairs", "Keypairs"), ("os-lock-server", "LockServer"),
         ("os-multiple-create", "MultipleCreate"), ("os-pause-server", "PauseServer"), ("os-quota-sets", "Quotas"),
-        ("os-security-groups", "SecurityGroups"), ("os-services", "Services"), ("os-shelve", "Shelve"), ("os-suspend-server", "SuspendServer"),
+        ("os-security-groups", "SecurityGroups"), ("os-server-groups", "ServerGroups"), ("os-services", "Services"), ("os-simple-tenant-usage", "SimpleTenantUsage"), ("os-shelve", "Shelve"), ("os-suspend-server", "SuspendServer"),
         ("os-user-data", "UserData"), ("os-volumes", "Volumes"), ("server-metadata", "ServerMetadata"), ("servers", "Servers"), ("versions", "Versions"),
     ];
 
