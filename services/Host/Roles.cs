@@ -1,5 +1,6 @@
 using Nephos.BlockStorage;
 using Nephos.Compute;
+using Nephos.Host.Gateway;
 using Nephos.Host.Storage;
 using Nephos.Hosting;
 using Nephos.Hypervisor;
@@ -23,6 +24,7 @@ internal static class Roles
         new("volume", b => b.AddBlockStorage(), a => a.MapBlockStorage()),
         new("storage", b => b.AddBlockDevices(), a => a.MapBlockDevices()),
         new("object", b => { b.AddObjectDevices(); b.AddObjectStorage(); }, a => a.MapObjectStorage()),
+        new("gateway", b => b.AddGateway(), a => a.MapGateway(), InAll: false),
         new("hypervisor", b => b.AddHypervisor(), a => a.MapHypervisor()),
     ];
 }

@@ -50,11 +50,13 @@ public static class NephosApplication
                 console.ColorBehavior = Microsoft.Extensions.Logging.Console.LoggerColorBehavior.Disabled;
             })
             .AddFilter("Microsoft", LogLevel.Warning)
+            // The readiness gate says what is missing, less often.
+            .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None)
             .AddFilter("Grpc", LogLevel.Warning)
             .AddFilter("System.Net.Http", LogLevel.Warning);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = StopTimeout);
         AddPlatform(builder, options);
-        var chosen = roles.Where(role => options.HasRole(role.Name)).ToList();
+        var chosen = roles.Where(role => options.HasRole(role)).ToList();
         chosen.ForEach(role => role.Add(builder));
 
         var app = builder.Build();

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Nephos.Hosting;
 
@@ -47,13 +48,23 @@ public sealed class NephosOptions
     /// <summary>gRPC addresses of services that run in other processes, by service name; a service not named runs here.</summary>
     public Dictionary<string, Uri> Services { get; set; } = [];
 
+    /// <summary>The port of the front door, which the catalog names; that of this process unless a gateway stands before it.</summary>
+    [Range(1, 65_535)]
+    public int? PublicRestPort { get; set; }
+
+    /// <summary>Where the secrets of this machine's processes are; <c>secrets</c> in the state directory unless several processes share one.</summary>
+    [AllowNull]
+    public string SecretsDirectory
+    {
+        get => field ?? Path.Combine(StateDirectory, "secrets");
+        set;
+    }
+
     public int RestPort => PortBase;
 
     public int GrpcPort => PortBase + 1;
 
     public int S3Port => PortBase + S3PortOffset;
 
-    public string SecretsDirectory => Path.Combine(StateDirectory, "secrets");
-
-    public bool HasRole(string role) => Roles.Length == 0 || Roles.Contains("all") || Roles.Contains(role);
+    public bool HasRole(Role role) => Roles.Contains(role.Name) || (role.InAll && (Roles.Length == 0 || Roles.Contains("all")));
 }

@@ -6,4 +6,5 @@ namespace Nephos.Hosting;
 /// <param name="Name">As <c>--roles</c> and the Tiltfile spell it.</param>
 /// <param name="Add">Registers the services of the role.</param>
 /// <param name="Map">Maps its gRPC services and REST routes.</param>
-public sealed record Role(string Name, Action<WebApplicationBuilder> Add, Action<WebApplication> Map);
+/// <param name="InAll">Whether a process with all roles runs it.</param>
+public sealed record Role(string Name, Action<WebApplicationBuilder> Add, Action<WebApplication> Map, bool InAll = true);

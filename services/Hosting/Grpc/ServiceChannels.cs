@@ -13,6 +13,8 @@ public sealed class ServiceChannels(NephosOptions options) : IDisposable
     /// <summary>Bounds a control-plane message; data travels in streams of smaller ones.</summary>
     public const int MaxMessageBytes = 16 * 1024 * 1024;
 
+    private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(1);
+
     private static readonly FaultClientInterceptor Interceptor = new();
 
     private readonly ConcurrentDictionary<Uri, GrpcChannel> _channels = new();
@@ -23,11 +25,39 @@ public sealed class ServiceChannels(NephosOptions options) : IDisposable
         return _channels.GetOrAdd(address, Open).Intercept(Interceptor);
     }
 
+    /// <summary>Connects to each of the services that run elsewhere; a process listens once it has started.</summary>
+    /// <returns>The first that does not answer, or null.</returns>
+    public async Task<string?> FindUnreachableAsync(IEnumerable<string> services, CancellationToken cancellationToken)
+    {
+        foreach (var service in services.Distinct(StringComparer.Ordinal))
+        {
+            if (options.Services.TryGetValue(service, out var address) && !await IsListeningAsync(address, cancellationToken))
+            {
+                return $"{service} at {address} does not answer";
+            }
+        }
+        return null;
+    }
+
     public void Dispose()
     {
         foreach (var channel in _channels.Values)
         {
             channel.Dispose();
+        }
+    }
+
+    private static async Task<bool> IsListeningAsync(Uri address, CancellationToken cancellationToken)
+    {
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            await socket.ConnectAsync(address.Host, address.Port, cancellationToken).AsTask().WaitAsync(ConnectPatience, cancellationToken);
+            return true;
+        }
+        catch (Exception exception) when (exception is SocketException or TimeoutException)
+        {
+            return false;
         }
     }
 
@@ -76,6 +106,9 @@ public static class ServiceClientExtensions
     /// <summary>Registers a generated client of a service; <paramref name="service"/> is the role that answers.</summary>
     public static IServiceCollection AddNephosClient<TClient>(this IServiceCollection services, string service)
         where TClient : ClientBase<TClient> =>
-        services.AddSingleton(provider =>
+        services.AddSingleton(new ServiceDependency(service)).AddSingleton(provider =>
             (TClient)Activator.CreateInstance(typeof(TClient), provider.GetRequiredService<ServiceChannels>().Invoker(service))!);
 }
+
+/// <summary>A service that this process calls.</summary>
+internal sealed record ServiceDependency(string Service);

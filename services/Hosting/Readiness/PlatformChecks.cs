@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Nephos.Hosting.Authentication;
+using Nephos.Hosting.Grpc;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.State;
 
@@ -14,7 +15,8 @@ internal static class PlatformChecks
 
     public static void AddPlatformChecks(this IHealthChecksBuilder checks) => checks
         .AddCheck<StateCheck>("state", timeout: Timeout)
-        .AddCheck<TokenCheck>("identity", timeout: Timeout);
+        .AddCheck<TokenCheck>("identity", timeout: Timeout)
+        .AddCheck<DependencyCheck>("services", timeout: Timeout);
 
     /// <summary>Answers 200 and <c>OK</c>, or 503 and the names of what does not hold. Reasons are for the status page: anyone may ask here.</summary>
     public static async Task AnswerAsync(HttpContext http)
@@ -59,4 +61,14 @@ internal sealed class TokenCheck(TokenVerifier verifier, IServiceTokenSource tok
             return HealthCheckResult.Unhealthy(fault.Message);
         }
     }
+}
+
+/// <summary>The services that this process calls, and that run in others, can be reached.</summary>
+/// <remarks>Whether they are healthy is for them to say: services call each other both ways, and would wait for each other for ever.</remarks>
+internal sealed class DependencyCheck(ServiceChannels channels, IEnumerable<ServiceDependency> dependencies) : IHealthCheck
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        await channels.FindUnreachableAsync(dependencies.Select(dependency => dependency.Service), cancellationToken) is { } reason
+            ? HealthCheckResult.Unhealthy(reason)
+            : HealthCheckResult.Healthy();
 }

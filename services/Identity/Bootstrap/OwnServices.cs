@@ -7,7 +7,7 @@ namespace Nephos.Identity.Bootstrap;
 internal sealed record OwnService(string Type, string Name, string Description, string Path)
 {
     public string UrlIn(NephosOptions options) => options.TlsCertificateFile is null
-        ? $"http://{options.PublicHost}:{options.RestPort}{Path}"
+        ? $"http://{options.PublicHost}:{options.PublicRestPort ?? options.RestPort}{Path}"
         : $"https://{options.PublicHost}:{options.TlsPort}{Path}";
 }
 

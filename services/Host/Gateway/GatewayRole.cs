@@ -1,0 +1,118 @@
+using System.Net;
+using Nephos.Hosting;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Nephos.Host.Gateway;
+
+/// <summary>
+/// The front door of a cloud whose roles are processes of their own: one REST, one gRPC and one S3 port, each request handed to the role
+/// that serves its path. It looks at nothing but the path: tokens are verified where they are used.
+/// </summary>
+internal static class GatewayRole
+{
+    /// <summary>Watches may be silent for as long as nothing happens.</summary>
+    private static readonly TimeSpan SilenceMax = TimeSpan.FromHours(1);
+
+    /// <summary>First segment of a REST path, and package of a gRPC method, by the role that serves them.</summary>
+    private static readonly (string Role, string RestPrefix, string GrpcPrefix)[] Routes =
+    [
+        ("identity", "/identity", "/nephos.identity."),
+        ("image", "/image", "/nephos.image."),
+        ("network", "/network", "/nephos.network."),
+        ("compute", "/compute", "/nephos.compute."),
+        ("volume", "/volume", "/nephos.blockstorage."),
+        ("object", "/object", "/nephos.objectstorage."),
+    ];
+
+    public static void AddGateway(this WebApplicationBuilder builder) => builder.Services.AddHttpForwarder();
+
+    public static void MapGateway(this WebApplication app)
+    {
+        var options = app.Services.GetRequiredService<NephosOptions>();
+        var forwarder = app.Services.GetRequiredService<IHttpForwarder>();
+        var client = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            UseProxy = false,
+            AllowAutoRedirect = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            UseCookies = false,
+            EnableMultipleHttp2Connections = true,
+            ActivityHeadersPropagator = null,
+        });
+        app.Lifetime.ApplicationStopped.Register(client.Dispose);
+        app.Use(async (http, next) =>
+        {
+            if (RoleOf(http, options) is not var (role, face))
+            {
+                await next(http);
+            }
+            else if (!options.Services.TryGetValue(role, out var grpc))
+            {
+                http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+                await http.Response.WriteAsync($"No process is known that serves '{role}'.");
+            }
+            else
+            {
+                await forwarder.SendAsync(http, AddressOf(grpc, face), client, ConfigOf(face), Transformer.Instance);
+            }
+        });
+    }
+
+    /// <summary>The role a request is for; null when it is for this process itself.</summary>
+    private static (string Role, Face Face)? RoleOf(HttpContext http, NephosOptions options)
+    {
+        var port = http.Connection.LocalPort;
+        if (port == options.S3Port)
+        {
+            return ("object", Face.S3);
+        }
+        var path = http.Request.Path;
+        foreach (var (role, rest, grpc) in Routes)
+        {
+            if (HttpProtocol.IsHttp2(http.Request.Protocol) && path.Value!.StartsWith(grpc, StringComparison.Ordinal))
+            {
+                return (role, Face.Grpc);
+            }
+            if (path.StartsWithSegments(rest))
+            {
+                return (role, Face.Rest);
+            }
+        }
+        return null;
+    }
+
+    /// <summary>Roles are known by their gRPC address; their other ports have a fixed distance from it.</summary>
+    private static string AddressOf(Uri grpc, Face face) => new UriBuilder(grpc)
+    {
+        Port = face switch { Face.Grpc => grpc.Port, Face.Rest => grpc.Port - 1, _ => grpc.Port - 1 + NephosOptions.S3PortOffset },
+    }.Uri.ToString();
+
+    private static ForwarderRequestConfig ConfigOf(Face face) => new()
+    {
+        Version = face == Face.Grpc ? HttpVersion.Version20 : HttpVersion.Version11,
+        VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        ActivityTimeout = SilenceMax,
+    };
+
+    private enum Face
+    {
+        Rest,
+        Grpc,
+        S3,
+    }
+
+    /// <summary>Keeps the host that the client asked for, which signatures and links depend on, and says how it asked.</summary>
+    private sealed class Transformer : HttpTransformer
+    {
+        public static readonly Transformer Instance = new();
+
+        public override async ValueTask TransformRequestAsync(
+            HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+        {
+            await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
+            proxyRequest.Headers.Host = httpContext.Request.Host.Value;
+            proxyRequest.Headers.Remove("X-Forwarded-Proto");
+            proxyRequest.Headers.TryAddWithoutValidation("X-Forwarded-Proto", httpContext.Request.Scheme);
+        }
+    }
+}
