@@ -9,7 +9,7 @@ internal static class Program
 {
     private const string Usage =
         """
-        Usage: nephos simulate [--seeds N] [--first SEED] [--crash-images] [--groups] [--trace]
+        Usage: ./nephos simulate [--seeds N] [--first SEED] [--crash-images] [--groups] [--trace]
 
           --seeds N        how many seeds to run (default 1000)
           --first SEED     the first one (default 1); a failure names its seed, and --first SEED --seeds 1 repeats it

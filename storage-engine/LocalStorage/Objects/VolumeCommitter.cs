@@ -315,6 +315,15 @@ internal sealed class VolumeCommitter : IDisposable
             _current = null;
             HasFailed = ++_failures >= FailuresMax;
         }
+        finally
+        {
+            foreach (var pin in _pins)
+            {
+                pin.Dispose();
+            }
+
+            _pins.Clear();
+        }
 
         try
         {
@@ -326,12 +335,6 @@ internal sealed class VolumeCommitter : IDisposable
             HasFailed = true;
         }
 
-        foreach (var pin in _pins)
-        {
-            pin.Dispose();
-        }
-
-        _pins.Clear();
         foreach (var (request, _) in _placed)
         {
             request.Complete(status);
