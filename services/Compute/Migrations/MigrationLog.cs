@@ -81,7 +81,7 @@ internal sealed class MigrationLog(IStateStore store, NodeRegistry nodes, Instan
         }
         if (migration.End == MigrationEnd.Reverted)
         {
-            return current && instance!.Resize is { Step: ResizeStep.Reverting } ? "reverting" : "reverted";
+            return current && views.Of(instance!).Status == InstanceStatus.RevertResize ? "reverting" : "reverted";
         }
         if (!current)
         {

@@ -14,7 +14,7 @@ public sealed class OperatorTests
         var server = await cloud.WaitAsync(await cloud.CreateServerAsync(), "ACTIVE");
         var project = (string)server["tenant_id"]!;
 
-        var all = await cloud.AdminAsync("GET", "/v2.1/os-simple-tenant-usage?detailed=1&end=2100-01-01T00:00:00");
+        var all = await cloud.AdminAsync("GET", "/v2.1/os-simple-tenant-usage?detailed=1&start=2000-01-01T00:00:00&end=2100-01-01T00:00:00");
         var usage = Assert.Single(all.Json["tenant_usages"]!.AsArray(), item => (string)item!["tenant_id"]! == project)!;
         var one = Assert.Single(usage["server_usages"]!.AsArray())!;
         Assert.Equal((string)server["id"]!, (string)one["instance_id"]!);
