@@ -23,7 +23,7 @@ internal static class Roles
         new("compute", b => b.AddCompute(), a => a.MapCompute()),
         new("volume", b => b.AddBlockStorage(), a => a.MapBlockStorage()),
         new("storage", b => b.AddBlockDevices(), a => a.MapBlockDevices()),
-        new("object", b => { b.AddObjectDevices(); b.AddObjectStorage(); }, a => a.MapObjectStorage()),
+        new("object", b => { b.AddObjectDevices(); b.AddObjectStorage(); }, a => { a.MapObjectStorage(); a.MapObjectDevices(); }),
         new("gateway", b => b.AddGateway(), a => a.MapGateway(), InAll: false),
         new("hypervisor", b => b.AddHypervisor(), a => a.MapHypervisor()),
     ];

@@ -18,7 +18,10 @@ internal static class ObjectEngineRole
         builder.Services.AddSingleton<IConfigurationMaster, StateConfigurationMaster>();
         builder.Services.AddObjectEngine(ObjectEngineOptions.Under(directory, options.Devices));
         builder.Services.AddSingleton<IStatusFacts, ObjectEngineFacts>();
+        builder.Services.AddSingleton<ObjectRingGrpcService>();
     }
+
+    public static void MapObjectDevices(this WebApplication app) => app.MapGrpcService<ObjectRingGrpcService>();
 }
 
 /// <summary>Where objects are kept. Configuration section <c>ObjectDevices</c>.</summary>

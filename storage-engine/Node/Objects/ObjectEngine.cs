@@ -12,7 +12,6 @@ namespace Nephos.Node.Objects;
 /// <summary>The object engine over the device directories of this process.</summary>
 public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
 {
-    private const string RingName = "objects/ring";
     private const string ShardMapName = "objects/shard-map";
     private readonly DeviceSet _devices;
     private readonly ImmutableArray<IndexShard> _shards;
@@ -20,14 +19,18 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
     private readonly RiskLedger _ledger;
 
     private ObjectEngine(
-        DeviceSet devices, ImmutableArray<IndexShard> shards, Upkeep upkeep, RiskLedger ledger, PayloadStore payloads, IObjectNamespace names)
+        DeviceSet devices, ImmutableArray<IndexShard> shards, Upkeep upkeep, RiskLedger ledger, PayloadStore payloads, IObjectNamespace names,
+        IObjectRing ring)
     {
-        (_devices, _shards, _upkeep, _ledger, Payloads, Namespace) = (devices, shards, upkeep, ledger, payloads, names);
+        (_devices, _shards, _upkeep, _ledger, Payloads, Namespace, Ring) = (devices, shards, upkeep, ledger, payloads, names, ring);
     }
 
     public IPayloadStore Payloads { get; }
 
     public IObjectNamespace Namespace { get; }
+
+    /// <summary>Where payload is kept, and how to change that.</summary>
+    public IObjectRing Ring { get; }
 
     internal DeviceSet Devices => _devices;
 
@@ -39,7 +42,8 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         ObjectEngineOptions options, IConfigurationMaster master, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         options.Validate();
-        var ring = await OpenRingAsync(options, master, cancellationToken);
+        var wish = await RingKeeper.ReadAsync([.. options.Devices.Select(d => d.ToRing())], master, cancellationToken);
+        var ring = await OpenRingAsync(options, wish.Devices, master, cancellationToken);
         var slots = options.Devices.Select(d => new DeviceSlot(d.Number, d.Zone, d.Path, options.Device, time)).ToList();
         var devices = new DeviceSet(slots, ring, time, options.ReplaceAfter, loggers.CreateLogger<DeviceSet>());
         await devices.OpenAllAsync(options.Payloads.Background);
@@ -58,8 +62,9 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         var payloads = new PayloadStore(node, pins, options.Payloads, time);
         var names = new ShardedNamespace(map, shards, payloads, pins, time);
         var upkeep = new Upkeep(devices, shards, node, payloads, ledger, pins, options.Upkeep, host, loggers.CreateLogger<Upkeep>());
-        upkeep.Start();
-        return new ObjectEngine(devices, shards, upkeep, ledger, payloads, names);
+        var keeper = new RingKeeper(devices, upkeep, master, wish);
+        upkeep.Start(keeper.StepAsync);
+        return new ObjectEngine(devices, shards, upkeep, ledger, payloads, names, keeper);
     }
 
     public ObjectEngineStatus GetStatus() => new(
@@ -84,17 +89,17 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
     }
 
     /// <summary>
-    /// The stored ring, changed to the devices of the options. Copies follow the ring in the background: nothing is removed from where it
+    /// The stored ring, changed to the devices of the options and the weights that were set. Copies follow the ring in the background: nothing is removed from where it
     /// was before every device that should have it has it, and reads look everywhere.
     /// </summary>
-    private static async Task<Ring> OpenRingAsync(ObjectEngineOptions options, IConfigurationMaster master, CancellationToken cancellationToken)
+    private static async Task<Ring> OpenRingAsync(
+        ObjectEngineOptions options, IReadOnlyList<RingDevice> wanted, IConfigurationMaster master, CancellationToken cancellationToken)
     {
-        var wanted = options.Devices.Select(d => d.ToRing()).ToList();
-        var stored = await master.ReadAsync(RingName, cancellationToken);
+        var stored = await master.ReadAsync(RingKeeper.RingName, cancellationToken);
         if (stored is null)
         {
             var first = RingBuilder.Create(options.PartitionPower, options.Replicas, wanted);
-            return await master.CompareAndSwapAsync(RingName, 0, RingFormat.Write(first), cancellationToken) is not null
+            return await master.CompareAndSwapAsync(RingKeeper.RingName, 0, RingFormat.Write(first), cancellationToken) is not null
                 ? first
                 : throw new InvalidOperationException("Another process creates the ring at the same time.");
         }
@@ -111,7 +116,7 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         }
 
         if (ring.Version != before
-            && await master.CompareAndSwapAsync(RingName, stored.Value.Version, RingFormat.Write(ring), cancellationToken) is null)
+            && await master.CompareAndSwapAsync(RingKeeper.RingName, stored.Value.Version, RingFormat.Write(ring), cancellationToken) is null)
         {
             throw new InvalidOperationException("Another process changes the ring at the same time.");
         }

@@ -24,13 +24,14 @@ public static class ObjectEngineModule
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILoggerFactory>()));
         services.AddSingleton<IObjectEngine>(provider => provider.GetRequiredService<HostedObjectEngine>());
+        services.AddSingleton<IObjectRing>(provider => provider.GetRequiredService<HostedObjectEngine>());
         services.AddHostedService(provider => provider.GetRequiredService<HostedObjectEngine>());
         return services;
     }
 
     /// <summary>The engine with the life of the host; not there before it started.</summary>
     private sealed class HostedObjectEngine(
-        ObjectEngineOptions options, IConfigurationMaster master, TimeProvider time, ILoggerFactory loggers) : IObjectEngine, IHostedService, IAsyncDisposable
+        ObjectEngineOptions options, IConfigurationMaster master, TimeProvider time, ILoggerFactory loggers) : IObjectEngine, IObjectRing, IHostedService, IAsyncDisposable
     {
         private ObjectEngine? _engine;
 
@@ -42,6 +43,13 @@ public static class ObjectEngineModule
             _engine ?? throw new ObjectEngineException(EngineFailure.Unavailable, "The object engine is not running.");
 
         public ObjectEngineStatus GetStatus() => Engine.GetStatus();
+
+        RingStatus IObjectRing.GetStatus() => Engine.Ring.GetStatus();
+
+        public RingPlan Plan(int device, double weight) => Engine.Ring.Plan(device, weight);
+
+        public Task SetWeightAsync(int device, double weight, CancellationToken cancellationToken) =>
+            Engine.Ring.SetWeightAsync(device, weight, cancellationToken);
 
         public async Task StartAsync(CancellationToken cancellationToken) =>
             _engine = await ObjectEngine.OpenAsync(options, master, time, loggers, cancellationToken);

@@ -11,8 +11,13 @@ internal sealed partial class DeviceSet(IReadOnlyList<DeviceSlot> slots, Ring ri
 {
     private readonly Dictionary<int, DeviceSlot> _slots = slots.ToDictionary(s => s.Number);
     private readonly ConcurrentDictionary<int, DateTimeOffset> _away = new();
+    private volatile Ring _ring = ring;
 
-    public Ring Ring { get; } = ring;
+    /// <summary>As of now: whoever needs it twice takes it once.</summary>
+    public Ring Ring => _ring;
+
+    /// <summary>Places data by another ring from now on.</summary>
+    public void Follow(Ring next) => _ring = next;
 
     public IReadOnlyList<DeviceSlot> All => slots;
 

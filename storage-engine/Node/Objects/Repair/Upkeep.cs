@@ -53,8 +53,9 @@ internal sealed partial class Upkeep : IAsyncDisposable
 
     public long ToRemove => Interlocked.Read(ref _toRemove);
 
-    public void Start()
+    public void Start(Func<CancellationToken, Task> followWeights)
     {
+        Loop("ring", _options.RingPeriod, followWeights);
         Loop("devices", _options.DeviceCheckPeriod, CheckDevicesAsync);
         Loop("ledger", _options.LedgerPeriod, RepairLedgerAsync);
         Loop("released", _options.ReleasedPeriod, RemoveReleasedAsync);
@@ -345,6 +346,9 @@ public sealed record UpkeepOptions
     public TimeSpan DeviceCheckPeriod { get; init; } = TimeSpan.FromSeconds(1);
 
     public TimeSpan LedgerPeriod { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How often the ring takes the next step towards the weights that were set.</summary>
+    public TimeSpan RingPeriod { get; init; } = TimeSpan.FromSeconds(1);
 
     public TimeSpan FullCheckPeriod { get; init; } = TimeSpan.FromMinutes(10);
 

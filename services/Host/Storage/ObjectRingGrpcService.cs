@@ -1,0 +1,73 @@
+using Grpc.Core;
+using Nephos.Client.Objects;
+using Nephos.Hosting.Grpc;
+using Nephos.Kernel.Errors;
+using Wire = Nephos.Protos.Storage.V1;
+
+namespace Nephos.Host.Storage;
+
+/// <summary>The ring of the object store over gRPC.</summary>
+internal sealed class ObjectRingGrpcService(IObjectRing ring) : Wire.ObjectRing.ObjectRingBase
+{
+    public override Task<Wire.RingStatus> GetRing(Wire.GetRingRequest request, ServerCallContext context)
+    {
+        context.GetOperation().RequireAdmin("read the ring");
+        return Task.FromResult(ToWire(ring.GetStatus()));
+    }
+
+    public override Task<Wire.RingPlan> PlanDeviceWeight(Wire.DeviceWeight request, ServerCallContext context)
+    {
+        context.GetOperation().RequireAdmin("plan a change of the ring");
+        try
+        {
+            var plan = ring.Plan(request.Device, request.Weight);
+            return Task.FromResult(new Wire.RingPlan
+            {
+                ReplicasMoved = plan.ReplicasMoved,
+                BytesMoved = plan.BytesMoved,
+                Steps = plan.Steps,
+                Devices = { plan.Devices.Select(ToWire) },
+            });
+        }
+        catch (ArgumentException refused)
+        {
+            throw Refuse(refused);
+        }
+    }
+
+    public override async Task<Wire.RingStatus> SetDeviceWeight(Wire.DeviceWeight request, ServerCallContext context)
+    {
+        context.GetOperation().RequireAdmin("change the ring");
+        try
+        {
+            await ring.SetWeightAsync(request.Device, request.Weight, context.CancellationToken);
+        }
+        catch (ArgumentException refused)
+        {
+            throw Refuse(refused);
+        }
+
+        return ToWire(ring.GetStatus());
+    }
+
+    private static FaultException Refuse(ArgumentException refused) => Faults.Invalid(refused.ParamName ?? "device", refused.Message);
+
+    private static Wire.RingStatus ToWire(RingStatus status) => new()
+    {
+        Version = status.Version,
+        Partitions = status.Partitions,
+        ReplicaCount = status.ReplicaCount,
+        ReplicasToMove = status.ReplicasToMove,
+        Settled = status.IsSettled,
+        Devices = { status.Devices.Select(ToWire) },
+    };
+
+    private static Wire.RingDevice ToWire(RingDeviceStatus device) => new()
+    {
+        Device = device.Device,
+        Zone = device.Zone,
+        Weight = device.Weight,
+        Replicas = device.Replicas,
+        LiveBytes = device.LiveBytes,
+    };
+}

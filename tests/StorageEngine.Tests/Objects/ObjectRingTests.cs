@@ -1,0 +1,83 @@
+using Nephos.Client.Objects;
+using Xunit;
+using static Nephos.StorageEngine.Tests.Objects.EngineFixture;
+
+namespace Nephos.StorageEngine.Tests.Objects;
+
+public sealed class ObjectRingTests : IAsyncLifetime
+{
+    private const int Objects = 12;
+    private readonly EngineFixture _fixture = new();
+
+    public async Task InitializeAsync()
+    {
+        _fixture.Options = _fixture.Options with { Upkeep = _fixture.Options.Upkeep with { RingPeriod = TimeSpan.FromMilliseconds(50) } };
+        await _fixture.OpenAsync();
+    }
+
+    public async Task DisposeAsync() => await _fixture.DisposeAsync();
+
+    [Fact]
+    public async Task A_drained_device_gives_everything_away_while_all_of_it_stays_readable()
+    {
+        await PutAsync();
+        var ring = _fixture.Engine.Ring;
+        Assert.True(ring.Plan(2, 0) is { ReplicasMoved: > 0, BytesMoved: > 0, Steps: > 0 } plan && plan.Devices[2].Replicas == 0);
+        Assert.Equal(0, ring.GetStatus().ReplicasToMove);
+
+        await ring.SetWeightAsync(2, 0, CancellationToken.None);
+        await FollowedAsync(d => d.LiveBytes == 0 || d.Device != 2);
+
+        Assert.Equal(0, ring.GetStatus().Devices[2].Replicas);
+        await ReadAsync();
+        await _fixture.ReopenAsync();
+        Assert.Equal((0, 0d), (_fixture.Engine.Ring.GetStatus().ReplicasToMove, _fixture.Engine.Ring.GetStatus().Devices[2].Weight));
+        await ReadAsync();
+    }
+
+    [Fact]
+    public async Task A_drained_device_gets_its_share_back_with_its_weight()
+    {
+        await PutAsync();
+        await _fixture.Engine.Ring.SetWeightAsync(1, 0, CancellationToken.None);
+        await FollowedAsync(d => d.LiveBytes == 0 || d.Device != 1);
+        await _fixture.Engine.Ring.SetWeightAsync(1, 1, CancellationToken.None);
+        await FollowedAsync(d => d.LiveBytes > 0);
+
+        await ReadAsync();
+    }
+
+    [Fact]
+    public async Task Weights_that_leave_too_few_devices_or_name_none_are_refused()
+    {
+        var ring = _fixture.Engine.Ring;
+        await ring.SetWeightAsync(0, 0, CancellationToken.None);
+
+        await Assert.ThrowsAsync<ArgumentException>(() => ring.SetWeightAsync(1, 0, CancellationToken.None));
+        await Assert.ThrowsAsync<ArgumentException>(() => ring.SetWeightAsync(9, 1, CancellationToken.None));
+        await Assert.ThrowsAsync<ArgumentException>(() => ring.SetWeightAsync(1, double.NaN, CancellationToken.None));
+        await Assert.ThrowsAsync<ArgumentException>(() => ring.SetWeightAsync(1, -1, CancellationToken.None));
+        Assert.Throws<ArgumentException>(() => ring.Plan(1, 0));
+    }
+
+    private async Task PutAsync()
+    {
+        await _fixture.CreateBucketAsync();
+        for (var n = 0; n < Objects; n++)
+        {
+            Assert.True((await _fixture.PutAsync($"k{n}", Bytes(100_000, n))).IsOk);
+        }
+    }
+
+    private async Task ReadAsync()
+    {
+        for (var n = 0; n < Objects; n++)
+        {
+            Assert.Equal(Bytes(100_000, n), await _fixture.GetAsync($"k{n}"));
+        }
+    }
+
+    private Task FollowedAsync(Predicate<RingDeviceStatus> holds) => _fixture.WaitUntilAsync(
+        _ => _fixture.Engine.Ring.GetStatus() is { ReplicasToMove: 0, IsSettled: true } status && status.Devices.All(d => holds(d)),
+        "the data follows the ring");
+}
