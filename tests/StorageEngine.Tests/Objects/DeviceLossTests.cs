@@ -1,4 +1,5 @@
 using Nephos.Client.Objects;
+using Nephos.LocalStorage.Objects;
 using Xunit;
 using static Nephos.StorageEngine.Tests.Objects.EngineFixture;
 
@@ -82,16 +83,14 @@ public sealed class DeviceLossTests : IAsyncLifetime
     {
         await _fixture.CreateBucketAsync();
         await _fixture.CloseAsync();
-        Directory.Move(_fixture.PathOf(1), _fixture.PathOf(1) + ".away");
-        File.WriteAllText(_fixture.PathOf(1), "not a directory");
+        var taken = Take(1);
         await _fixture.OpenAsync();
         var content = Bytes(3_000_000);
         Assert.True((await _fixture.PutAsync("key", content)).IsOk);
         Assert.True((await _fixture.PutAsync("small", Bytes(100))).IsOk);
         Assert.Equal(DeviceState.Failed, _fixture.Engine.GetStatus().Devices[1].State);
 
-        File.Delete(_fixture.PathOf(1));
-        Directory.Move(_fixture.PathOf(1) + ".away", _fixture.PathOf(1));
+        taken.Dispose();
         await _fixture.WaitUntilAsync(IsWhole, "four devices and full replicas");
         await _fixture.CloseAsync();
         Directory.Delete(_fixture.PathOf(2), recursive: true);
@@ -106,14 +105,12 @@ public sealed class DeviceLossTests : IAsyncLifetime
         await _fixture.CreateBucketAsync();
         await _fixture.PutAsync("key", Bytes(3_000_000));
         await _fixture.CloseAsync();
-        Directory.Move(_fixture.PathOf(1), _fixture.PathOf(1) + ".away");
-        File.WriteAllText(_fixture.PathOf(1), "not a directory");
+        var taken = Take(1);
         await _fixture.OpenAsync();
         Assert.True((await _fixture.DeleteAsync("key")).Existed);
         await _fixture.WaitUntilAsync(s => s.BlobsToRemove == 0 && s.Devices.Sum(d => d.LiveBytes) == 0, "removed on three");
 
-        File.Delete(_fixture.PathOf(1));
-        Directory.Move(_fixture.PathOf(1) + ".away", _fixture.PathOf(1));
+        taken.Dispose();
         await _fixture.WaitUntilAsync(s => IsWhole(s) && s.Devices.All(d => d.LiveBytes == 0), "nothing left on any device");
         Assert.Null(await _fixture.GetAsync("key"));
     }
@@ -209,5 +206,14 @@ public sealed class DeviceLossTests : IAsyncLifetime
 
         var page = (await _fixture.Names.ListObjectsAsync(new ListObjects { Bucket = Bucket }, CancellationToken.None)).Value!;
         Assert.Equal(60, page.Entries.Count);
+    }
+
+    /// <summary>Keeps a device from the engine until the handle is disposed: at one moment it is away, at the next it is there.</summary>
+    private Microsoft.Win32.SafeHandles.SafeFileHandle Take(int device)
+    {
+        var header = File.OpenHandle(
+            Path.Combine(_fixture.PathOf(device), "device"), FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        Assert.True(DirectIo.TryLock(header));
+        return header;
     }
 }
