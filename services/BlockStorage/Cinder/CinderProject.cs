@@ -42,6 +42,7 @@ internal sealed class CinderProject(
         routes.Get("/os-services", ServicesAsync);
         routes.Get("/os-hosts", HostsAsync);
         routes.Get("/scheduler-stats/get_pools", PoolsAsync);
+        routes.Get("/capabilities/{host}", CapabilitiesAsync);
     }
 
     private static RestResult ListExtensions() => RestResult.Json(200, new JsonObject
@@ -142,7 +143,11 @@ internal sealed class CinderProject(
         var now = CinderViews.Time(time.GetUtcNow());
         var services = new JsonArray(Service("cinder-scheduler", nephos.NodeName, up: true));
         foreach (var device in await ListDevicesAsync(call)) services.Add((JsonNode)Service("cinder-volume", $"{device.Id}@nephos", !device.Failed));
-        return RestResult.Json(200, new JsonObject { ["services"] = services });
+        var (host, binary) = (call.Query("host"), call.Query("binary"));
+        var wanted = services.Where(service =>
+            (binary is null || (string?)service!["binary"] == binary) &&
+            (host is null || (string?)service!["host"] is { } name && (name == host || name.Split('@')[0] == host)));
+        return RestResult.Json(200, new JsonObject { ["services"] = new JsonArray([.. wanted.Select(service => service!.DeepClone())]) });
 
         JsonObject Service(string binary, string host, bool up) => new()
         {
@@ -160,7 +165,15 @@ internal sealed class CinderProject(
     {
         call.Operation.RequireAdmin("volume_extension:hosts");
         var now = CinderViews.Time(time.GetUtcNow());
-        var hosts = new JsonArray();
+        var hosts = new JsonArray(new JsonObject
+        {
+            ["service-status"] = "available",
+            ["service"] = "cinder-scheduler",
+            ["zone"] = options.AvailabilityZone,
+            ["service-state"] = "enabled",
+            ["host_name"] = nephos.NodeName,
+            ["last-update"] = now,
+        });
         foreach (var device in await ListDevicesAsync(call))
         {
             hosts.Add((JsonNode)new JsonObject
@@ -188,6 +201,29 @@ internal sealed class CinderProject(
         }
     }
 
+    private const string Protocol = "nbd", Vendor = "Open Source", Backend = "nephos", DriverVersion = "1.0.0";
+
+    private async Task<RestResult> CapabilitiesAsync(RestCall call)
+    {
+        call.Operation.RequireAdmin("volume_extension:capabilities");
+        var host = call.Route("host");
+        if (!(await ListDevicesAsync(call)).Any(device => $"{device.Id}@nephos" == host.Split('#')[0])) throw Faults.NotFound("Host", host);
+        return RestResult.Json(200, new JsonObject
+        {
+            ["namespace"] = $"OS::Storage::Capabilities::{host}",
+            ["vendor_name"] = Vendor,
+            ["volume_backend_name"] = Backend,
+            ["pool_name"] = null,
+            ["driver_version"] = DriverVersion,
+            ["storage_protocol"] = Protocol,
+            ["display_name"] = null,
+            ["description"] = null,
+            ["visibility"] = null,
+            ["replication_targets"] = new JsonArray(),
+            ["properties"] = new JsonObject(),
+        });
+    }
+
     private async Task<RestResult> PoolsAsync(RestCall call)
     {
         call.Operation.RequireAdmin("scheduler_extension:scheduler_stats:get_pools");
@@ -202,7 +238,12 @@ internal sealed class CinderProject(
                 {
                     ["total_capacity_gb"] = device.CapacityBytes >> 30,
                     ["free_capacity_gb"] = device.FreeBytes >> 30,
-                    ["storage_protocol"] = "nbd",
+                    ["storage_protocol"] = Protocol,
+                    ["vendor_name"] = Vendor,
+                    ["volume_backend_name"] = Backend,
+                    ["driver_version"] = DriverVersion,
+                    ["reserved_percentage"] = 0,
+                    ["QoS_support"] = true,
                     ["thin_provisioning_support"] = true,
                 };
             }

@@ -30,6 +30,7 @@ internal sealed class CinderSnapshots(SnapshotService snapshots)
         routes.Get("/snapshots/{id}", async call => Answer(call, 200, await GetAsync(call), extended: true));
         routes.Put("/snapshots/{id}", UpdateAsync);
         routes.Delete("/snapshots/{id}", DeleteAsync);
+        routes.Post("/snapshots/{id}/action", ActAsync);
         routes.Get("/snapshots/{id}/metadata", async call => Metadata(await GetAsync(call)));
         routes.Post("/snapshots/{id}/metadata", call => ChangeMetadataAsync(call, replace: false));
         routes.Put("/snapshots/{id}/metadata", call => ChangeMetadataAsync(call, replace: true));
@@ -97,6 +98,43 @@ internal sealed class CinderSnapshots(SnapshotService snapshots)
     {
         await snapshots.DeleteAsync(call.Operation, call.Route("id"), call.Cancelled);
         return RestResult.Empty(202);
+    }
+
+    private async Task<RestResult> ActAsync(RestCall call)
+    {
+        await GetAsync(call);
+        var body = await call.ReadJsonAsync();
+        if (body.Count != 1) throw Faults.Invalid("body", "names exactly one action");
+        var (action, node) = body.First();
+        var input = node as JsonObject ?? [];
+        switch (action)
+        {
+            case "os-reset_status":
+                call.Operation.RequireAdmin("volume_extension:snapshot_admin_actions:reset_status");
+                await SetStatusAsync(call, input, progress: null);
+                return RestResult.Empty(202);
+            case "os-update_snapshot_status":
+                await SetStatusAsync(call, input, CinderInput.Text(input, "progress"));
+                return RestResult.Empty(202);
+            case "os-force_delete":
+                call.Operation.RequireAdmin("volume_extension:snapshot_admin_actions:force_delete");
+                await snapshots.DeleteAsync(call.Operation, call.Route("id"), call.Cancelled);
+                return RestResult.Empty(202);
+            default:
+                throw Faults.Invalid("body", $"There is no such action: {(action.Length > 64 ? action[..64] : action)}");
+        }
+    }
+
+    // "available" is what the facts say of a snapshot that was taken.
+    private async Task SetStatusAsync(RestCall call, JsonObject input, string? progress)
+    {
+        var status = CinderInput.Text(input, "status") ?? throw Faults.Invalid("status", "is required");
+        if (!Snapshot.AdminStatuses.Contains(status)) throw Faults.Invalid("status", "is not a status of a snapshot");
+        if (progress is not null && !(progress.EndsWith('%') && int.TryParse(progress[..^1], out var percent) && percent is >= 0 and <= 100))
+            throw Faults.Invalid("progress", "must be a percentage between 0% and 100%");
+        await snapshots.UpdateAsync(
+            call.Operation, call.Route("id"),
+            snapshot => snapshot with { AdminStatus = status == "available" ? null : status, Progress = progress }, call.Cancelled);
     }
 
     private static RestResult Metadata(Snapshot snapshot) => RestResult.Json(200, new JsonObject { ["metadata"] = CinderViews.Map(snapshot.Metadata) });

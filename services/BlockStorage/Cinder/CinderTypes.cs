@@ -28,6 +28,8 @@ internal sealed class CinderTypes(VolumeTypeService types)
         routes.Get("/types/{id}/extra_specs/{key}", GetSpecAsync);
         routes.Put("/types/{id}/extra_specs/{key}", PutSpecAsync);
         routes.Delete("/types/{id}/extra_specs/{key}", DeleteSpecAsync);
+        routes.Get("/types/{id}/os-volume-type-access", ListAccessAsync);
+        routes.Post("/types/{id}/action", ActAsync);
         // No type encrypts.
         routes.Get("/types/{id}/encryption", async call =>
         {
@@ -56,17 +58,49 @@ internal sealed class CinderTypes(VolumeTypeService types)
     private async Task<RestResult> CreateAsync(RestCall call)
     {
         var body = await CinderInput.ReadAsync(call, "volume_type");
-        return Answer(await types.CreateAsync(
+        return Written(await types.CreateAsync(
             call.Operation, CinderInput.Text(body, "name") ?? throw Faults.Invalid("name", "is required"), CinderInput.Text(body, "description"),
-            CinderInput.Flag(body, "os-volume-type-access:is_public") ?? true, CinderInput.Metadata(body["extra_specs"], "extra_specs"), call.Cancelled));
+            CinderInput.Flag(body, "os-volume-type-access:is_public") ?? true, CinderInput.Metadata(body["extra_specs"], "extra_specs"), call.Cancelled),
+            access: true);
     }
 
     private async Task<RestResult> UpdateAsync(RestCall call)
     {
         var body = await CinderInput.ReadAsync(call, "volume_type");
-        return Answer(await types.UpdateAsync(
+        return Written(await types.UpdateAsync(
             call.Operation, call.Route("id"), CinderInput.Text(body, "name"), CinderInput.Text(body, "description"), CinderInput.Flag(body, "is_public"),
-            extraSpecs: null, call.Cancelled));
+            extraSpecs: null, call.Cancelled), access: false);
+    }
+
+    // What a write answers has fewer keys than what a read does.
+    private static RestResult Written(VolumeType type, bool access)
+    {
+        var json = CinderViews.Type(type);
+        json.Remove("qos_specs_id");
+        if (!access) json.Remove("os-volume-type-access:is_public");
+        return RestResult.Json(200, new JsonObject { ["volume_type"] = json });
+    }
+
+    private async Task<RestResult> ListAccessAsync(RestCall call)
+    {
+        call.Operation.RequireAdmin("volume_extension:volume_type_access");
+        var type = await GetAsync(call);
+        if (type.IsPublic) throw Faults.NotFound("Access list of public volume type", type.Id);
+        return RestResult.Json(200, new JsonObject
+        {
+            ["volume_type_access"] = new JsonArray(
+                [.. type.Projects.Select(project => new JsonObject { ["volume_type_id"] = type.Id, ["project_id"] = project })]),
+        });
+    }
+
+    private async Task<RestResult> ActAsync(RestCall call)
+    {
+        var body = await call.ReadJsonAsync();
+        var allowed = body.ContainsKey("addProjectAccess");
+        if (body.Count != 1 || body[allowed ? "addProjectAccess" : "removeProjectAccess"] is not JsonObject input)
+            throw Faults.Invalid("body", "names one of addProjectAccess and removeProjectAccess");
+        await types.SetAccessAsync(call.Operation, call.Route("id"), CinderInput.Text(input, "project") ?? "", allowed, call.Cancelled);
+        return RestResult.Empty(202);
     }
 
     private async Task<RestResult> DeleteAsync(RestCall call)

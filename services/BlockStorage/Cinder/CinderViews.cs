@@ -99,7 +99,7 @@ internal static class CinderViews
             ["name"] = Name(snapshot.Name),
             ["description"] = snapshot.Description,
             ["volume_id"] = snapshot.VolumeId,
-            ["status"] = snapshot.Status.ToString().ToLowerInvariant(),
+            ["status"] = snapshot.StatusName,
             ["size"] = snapshot.SizeGib,
             ["metadata"] = Map(snapshot.Metadata),
         };
@@ -107,7 +107,7 @@ internal static class CinderViews
         if (call.Version >= SnapshotUsers) json["user_id"] = snapshot.UserId;
         if (!extended) return json;
         json["os-extended-snapshot-attributes:project_id"] = snapshot.ProjectId;
-        json["os-extended-snapshot-attributes:progress"] = snapshot.Taken ? "100%" : "0%";
+        json["os-extended-snapshot-attributes:progress"] = snapshot.Progress ?? (snapshot.Taken ? "100%" : "0%");
         return json;
     }
 

@@ -61,6 +61,9 @@ internal sealed class CinderVolumeActions(VolumeService volumes, AttachmentServi
             case "os-force_delete":
                 await volumes.DeleteAsync(call.Operation, id, cascade: true, force: true, call.Cancelled);
                 return RestResult.Empty(202);
+            case "os-reset_status":
+                await volumes.ResetStatusAsync(call.Operation, id, CinderInput.Text(input, "status") ?? throw Faults.Invalid("status", "is required"), call.Cancelled);
+                return RestResult.Empty(202);
             case "os-set_image_metadata":
                 var given = CinderInput.Metadata(input["metadata"], "metadata");
                 var view = await volumes.UpdateAsync(
@@ -145,7 +148,8 @@ internal sealed class CinderVolumeActions(VolumeService volumes, AttachmentServi
         if (force) call.Operation.RequireAdmin("volume_extension:volume_admin_actions:force_detach");
         var view = await volumes.GetAsync(call.Operation, id, call.Cancelled);
         var ending = view.Attachments.Where(attachment => attachmentId is null || attachment.Id == attachmentId).ToList();
-        if (ending.Count == 0) throw BlockStorageFaults.InvalidVolume($"Unable to detach volume. Volume {id} is not attached.");
+        // Nothing to detach is no error: the caller may not know how far an earlier call came.
+        if (force && view.Volume.AdminStatus is not null) await volumes.ResetStatusAsync(call.Operation, id, VolumeStatus.Available.ToCinder(), call.Cancelled);
         foreach (var attachment in ending) await attachments.DeleteAsync(call.Operation, attachment.Id, call.Cancelled);
     }
 }

@@ -29,6 +29,18 @@ internal sealed record Snapshot
     public bool Deleting { get; init; }
     public string? Failure { get; init; }
 
+    /// <summary>What an administrator wants shown instead of what the facts say; one of <see cref="AdminStatuses"/>.</summary>
+    public string? AdminStatus { get; init; }
+
+    /// <summary>As whoever makes the snapshot on its behalf reports it.</summary>
+    public string? Progress { get; init; }
+
+    public static readonly IReadOnlySet<string> AdminStatuses =
+        new HashSet<string> { "available", "creating", "deleting", "error", "error_deleting" };
+
+    /// <summary>As the block storage REST API spells it.</summary>
+    public string StatusName => Deleting || AdminStatus is null ? Status.ToString().ToLowerInvariant() : AdminStatus;
+
     public long SizeGib => (SizeBytes + Volumes.Volume.GibBytes - 1) / Volumes.Volume.GibBytes;
 
     public bool IsPending => Deleting || (!Taken && Failure is null);

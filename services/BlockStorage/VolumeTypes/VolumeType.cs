@@ -1,3 +1,4 @@
+using Nephos.Kernel.Operations;
 using Nephos.Kernel.State;
 
 namespace Nephos.BlockStorage.VolumeTypes;
@@ -15,9 +16,15 @@ internal sealed record VolumeType
     public required string Name { get; init; }
     public string? Description { get; init; }
     public bool IsPublic { get; init; } = true;
+
+    /// <summary>Who may use a type that is not public.</summary>
+    public IReadOnlyList<string> Projects { get; init; } = [];
     public IReadOnlyDictionary<string, string> ExtraSpecs { get; init; } = new Dictionary<string, string>();
     public required DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset? UpdatedAt { get; init; }
+
+    public bool IsOfferedTo(OperationContext operation) =>
+        IsPublic || operation.IsAdmin || operation.IsService || (operation.ProjectId is { } project && Projects.Contains(project));
 
     public long LimitOf(string spec) => ExtraSpecs.TryGetValue(spec, out var text) && long.TryParse(text, out var value) ? value : 0;
 }

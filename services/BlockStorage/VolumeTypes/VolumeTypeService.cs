@@ -11,7 +11,7 @@ internal sealed class VolumeTypeService(IStateStore store, TableCache<Volumes.Vo
     public async Task<IReadOnlyList<VolumeType>> ListAsync(OperationContext operation, CancellationToken cancellationToken)
     {
         var all = await store.ListAsync(VolumeType.Table, "", cancellationToken);
-        return [.. all.Where(type => type.IsPublic || operation.IsAdmin || operation.IsService).OrderBy(type => type.Name, StringComparer.Ordinal)];
+        return [.. all.Where(type => type.IsOfferedTo(operation)).OrderBy(type => type.Name, StringComparer.Ordinal)];
     }
 
     /// <summary>A type by id or by name.</summary>
@@ -19,7 +19,7 @@ internal sealed class VolumeTypeService(IStateStore store, TableCache<Volumes.Vo
     public async Task<VolumeType> GetAsync(OperationContext operation, string nameOrId, CancellationToken cancellationToken)
     {
         var type = await FindAsync(nameOrId, cancellationToken);
-        return type is not null && (type.IsPublic || operation.IsAdmin || operation.IsService) ? type : throw NotFound(nameOrId);
+        return type is not null && type.IsOfferedTo(operation) ? type : throw NotFound(nameOrId);
     }
 
     public async Task<VolumeType> GetDefaultAsync(CancellationToken cancellationToken) =>
@@ -79,6 +79,30 @@ internal sealed class VolumeTypeService(IStateStore store, TableCache<Volumes.Vo
             throw Faults.AlreadyExists("Volume type", name!);
         }
     }
+
+    /// <summary>Lets a project use a type that is not public, or not any more.</summary>
+    /// <exception cref="FaultException">NotFound; Conflict for a public type; AlreadyExists when the project may already.</exception>
+    public Task SetAccessAsync(OperationContext operation, string id, string projectId, bool allowed, CancellationToken cancellationToken)
+    {
+        operation.RequireAdmin("volume_extension:volume_type_access");
+        if (projectId.Length is 0 or > ProjectCharsMax) throw Faults.Invalid("project", "must be the id of a project");
+        return store.TransactAsync(
+            async transaction =>
+            {
+                var type = await transaction.GetAsync(VolumeType.Table, id, cancellationToken) ?? throw NotFound(id);
+                if (type.IsPublic) throw Faults.Conflict("Type access modification is not applicable to public volume type.");
+                var has = type.Projects.Contains(projectId);
+                if (allowed && has) throw Faults.AlreadyExists("Volume type access", $"{id}/{projectId}");
+                if (!allowed && !has) throw Faults.NotFound("Volume type access", $"{id}/{projectId}");
+                if (allowed && type.Projects.Count >= ProjectsMax) throw Faults.Invalid("project", $"a type has at most {ProjectsMax} projects");
+                transaction.Put(
+                    VolumeType.Table,
+                    type with { Projects = allowed ? [.. type.Projects, projectId] : [.. type.Projects.Where(project => project != projectId)], UpdatedAt = time.GetUtcNow() });
+            },
+            cancellationToken);
+    }
+
+    private const int ProjectCharsMax = 64, ProjectsMax = 1024;
 
     public async Task DeleteAsync(OperationContext operation, string id, CancellationToken cancellationToken)
     {

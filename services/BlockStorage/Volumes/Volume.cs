@@ -61,6 +61,9 @@ internal sealed record Volume
     /// <summary>About to be attached by somebody, until then.</summary>
     public DateTimeOffset? ReservedUntil { get; init; }
 
+    /// <summary>What an administrator wants shown instead of what the facts say.</summary>
+    public string? AdminStatus { get; init; }
+
     /// <summary>Why the volume can never become what was wanted.</summary>
     public string? Failure { get; init; }
 

@@ -53,6 +53,7 @@ internal static class VolumeMapping
         VolumeStatus.Reverting => Wire.VolumeStatus.Reverting,
         VolumeStatus.Deleting => Wire.VolumeStatus.Deleting,
         VolumeStatus.Error => Wire.VolumeStatus.Error,
+        VolumeStatus.Maintenance => Wire.VolumeStatus.Maintenance,
         _ => throw new ArgumentOutOfRangeException(nameof(status), status, "Not a status."),
     };
 

@@ -183,6 +183,15 @@ internal sealed partial class VolumeService(
         return await GetAsync(operation, id, cancellationToken);
     }
 
+    /// <summary>Shows a status that the facts do not say, until it is reset to one that means the facts: available or in-use.</summary>
+    public Task ResetStatusAsync(OperationContext operation, string id, string status, CancellationToken cancellationToken)
+    {
+        operation.RequireAdmin("volume_extension:volume_admin_actions:reset_status");
+        var known = VolumeStatusNames.FromCinder(status) ?? throw Faults.Invalid("status", $"'{(status.Length > 64 ? status[..64] : status)}' is not a status of a volume");
+        var shown = known is VolumeStatus.Available or VolumeStatus.InUse ? null : status;
+        return ChangeAsync(operation, id, (volume, _) => Task.FromResult(volume.AdminStatus == shown ? volume : volume with { AdminStatus = shown }), cancellationToken);
+    }
+
     /// <summary>Keeps the volume for somebody who is about to attach it.</summary>
     public async Task<VolumeView> ReserveAsync(OperationContext operation, string id, CancellationToken cancellationToken)
     {

@@ -15,6 +15,7 @@ internal enum VolumeStatus
     Reverting,
     Deleting,
     Error,
+    Maintenance,
 }
 
 /// <summary>A volume with its attachments, as one moment shows them.</summary>
@@ -38,6 +39,7 @@ internal sealed record VolumeView(Volume Volume, IReadOnlyList<Attachment> Attac
     private static VolumeStatus Derive(Volume volume, IReadOnlyList<Attachment> attachments, DateTimeOffset now)
     {
         if (volume.Deleting) return VolumeStatus.Deleting;
+        if (volume.AdminStatus is { } shown) return VolumeStatusNames.FromCinder(shown) ?? VolumeStatus.Error;
         if (volume.Failure is not null) return VolumeStatus.Error;
         if (!volume.Provisioned) return VolumeStatus.Creating;
         if (volume.RevertTo is not null) return VolumeStatus.Reverting;
