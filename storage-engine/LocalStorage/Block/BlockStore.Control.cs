@@ -136,18 +136,30 @@ public sealed partial class BlockStore
     }
 
     /// <summary>Freezes what the volume holds now under an id. Every write that was acknowledged before the call is in it, none that begins after.</summary>
-    public void CreateSnapshot(Guid volumeId, Guid snapshotId)
+    public void CreateSnapshot(Guid volumeId, Guid snapshotId) => CreateSnapshots([(volumeId, snapshotId)]);
+
+    /// <summary>Freezes several volumes at one moment: no write of one is in its snapshot that began after a write missing in another's.</summary>
+    /// <remarks>When only some of the snapshots exist, a call before this one was cut off and never acknowledged: they are taken anew.</remarks>
+    public void CreateSnapshots(IReadOnlyList<(Guid VolumeId, Guid SnapshotId)> wanted)
     {
         lock (_structure)
         {
-            if (_meta.Snapshots.ContainsKey(snapshotId)) return;
-            var volume = GetVolume(volumeId);
-            var newLayer = _meta.NextHandle;
-            // Recorded first: a crash between here and the switch leaves a snapshot that was never acknowledged, of just this moment.
-            Append(new SnapshotCreated(snapshotId, volume.Handle, newLayer));
-            var top = MakeLayer(newLayer, volume.Top);
-            _layers[newLayer] = top;
-            lock (_journal.Gate) volume.Top = top;
+            if (wanted.All(pair => _meta.Snapshots.ContainsKey(pair.SnapshotId))) return;
+            if (wanted.DistinctBy(pair => pair.VolumeId).Count() < wanted.Count)
+                throw new BlockStoreException(BlockStoreError.InvalidArgument, "A volume is named twice.");
+            var volumes = wanted.Select(pair => GetVolume(pair.VolumeId)).ToList();
+            foreach (var (_, snapshotId) in wanted)
+                if (_meta.Snapshots.ContainsKey(snapshotId)) Append(new SnapshotDeleted(snapshotId));
+            var tops = new List<Layer>(wanted.Count);
+            for (var i = 0; i < wanted.Count; i++)
+            {
+                var newLayer = _meta.NextHandle;
+                // Recorded first: a crash between here and the switch leaves a snapshot that was never acknowledged, of just this moment.
+                Append(new SnapshotCreated(wanted[i].SnapshotId, volumes[i].Handle, newLayer));
+                tops.Add(_layers[newLayer] = MakeLayer(newLayer, volumes[i].Top));
+            }
+            lock (_journal.Gate)
+                for (var i = 0; i < tops.Count; i++) volumes[i].Top = tops[i];
         }
         if (!_journal.Sync()) throw new BlockStoreException(BlockStoreError.Failed, $"Device {DeviceId} failed.", _journal.Failure);
     }

@@ -14,6 +14,7 @@ namespace Nephos.Node.Block;
 internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices) : Wire.BlockDevices.BlockDevicesBase
 {
     private const int ChunkBytes = 1 << 20;
+    private const int RangesInMessage = 4096;
 
     public override Task<Wire.ListBlockDevicesResponse> ListBlockDevices(Wire.ListBlockDevicesRequest request, ServerCallContext context)
     {
@@ -71,6 +72,19 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices) : Wire.Blo
             store.CreateSnapshot(id, ParseId(request.SnapshotId, "snapshot_id"));
             return new Empty();
         });
+
+    public override Task<Empty> CreateReplicaSnapshots(Wire.CreateReplicaSnapshotsRequest request, ServerCallContext context)
+    {
+        Authorize(context);
+        var store = devices.Find(request.DeviceId) ?? throw Faults.NotFound("Block device", request.DeviceId);
+        var wanted = request.Snapshots
+            .Select(snapshot => (ParseId(snapshot.VolumeId, "volume_id"), ParseId(snapshot.SnapshotId, "snapshot_id"))).ToList();
+        return Task.Run(() => Call(() =>
+        {
+            store.CreateSnapshots(wanted);
+            return new Empty();
+        }));
+    }
 
     public override Task<Empty> DeleteReplicaSnapshot(Wire.ReplicaSnapshotRef request, ServerCallContext context) =>
         Run(context, request.Replica, (store, _) =>
@@ -133,9 +147,11 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices) : Wire.Blo
         var (store, id) = Find(request.Replica);
         var source = Call(() => BlockSource.Open(store, id, request.SnapshotId.Length == 0 ? null : ParseId(request.SnapshotId, "snapshot_id")));
         await responseStream.WriteAsync(new Wire.BlocksChunk { SizeBytes = source.SizeBytes });
-        for (var offset = 0L; offset < source.SizeBytes;)
+        if (request.OffsetBytes < 0 || request.LengthBytes < 0) throw Faults.Invalid("offset_bytes", "a range has no negative numbers");
+        var end = request.LengthBytes == 0 ? source.SizeBytes : Math.Min(source.SizeBytes, request.OffsetBytes + request.LengthBytes);
+        for (var offset = request.OffsetBytes; offset < end;)
         {
-            var range = source.Next(offset, out var status);
+            var range = source.Next(offset, end, out var status);
             Check(status);
             offset = range.Offset + range.Length;
             if (range.Kind != RangeKind.Data) continue;
@@ -148,6 +164,21 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices) : Wire.Blo
             }
         }
         await responseStream.WriteAsync(new Wire.BlocksChunk { Last = true });
+    }
+
+    public override async Task ListChangedRanges(
+        Wire.ListChangedRangesRequest request, IServerStreamWriter<Wire.ChangedRanges> responseStream, ServerCallContext context)
+    {
+        Authorize(context);
+        var (store, _) = Find(request.Replica);
+        var (snapshot, before) = (ParseId(request.SnapshotId, "snapshot_id"), ParseId(request.BaseSnapshotId, "base_snapshot_id"));
+        var ranges = await Task.Run(() => Call(() => store.ListChangedRanges(snapshot, before)));
+        foreach (var part in ranges.Chunk(RangesInMessage))
+        {
+            var message = new Wire.ChangedRanges();
+            message.Ranges.AddRange(part.Select(range => new Wire.BlockRange { OffsetBytes = range.Offset, LengthBytes = range.Length }));
+            await responseStream.WriteAsync(message, context.CancellationToken);
+        }
     }
 
     // A volume at its present epoch, or a snapshot.
@@ -164,10 +195,10 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices) : Wire.Blo
             return new BlockSource(store, volume, snapshotId ?? default, volume?.SizeBytes ?? store.SnapshotSizeBytes(snapshotId!.Value));
         }
 
-        public LayerRange Next(long offset, out BlockStatus status)
+        public LayerRange Next(long offset, long end, out BlockStatus status)
         {
             Span<LayerRange> ranges = stackalloc LayerRange[1];
-            var length = Math.Min(LookBytes, SizeBytes - offset);
+            var length = Math.Min(LookBytes, end - offset);
             status = volume is not null
                 ? volume.GetRanges(volume.SealedEpoch, offset, length, ranges, out _)
                 : store.GetSnapshotRanges(snapshotId, offset, length, ranges, out _);
