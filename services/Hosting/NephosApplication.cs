@@ -121,6 +121,7 @@ public static class NephosApplication
         services.AddStateStore(state);
         services.TryAddSingleton<ReconcilerRegistry>();
         services.AddSingleton<ProcessStatusGrpcService>();
+        services.AddHostedService(provider => new IdleMemory(provider.GetRequiredService<TimeProvider>()));
     }
 
     private static void Listen(KestrelServerOptions kestrel, NephosOptions options)
