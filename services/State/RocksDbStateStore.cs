@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Nephos.Kernel.State;
 using Nephos.State.Local;
 
@@ -6,20 +7,20 @@ namespace Nephos.State;
 /// <summary>The state of one process, durable in a folder: RocksDB, commits of many callers in one write and one sync.</summary>
 internal sealed class RocksDbStateStore : LocalStateStore
 {
-    private RocksDbStateStore(ILocalEngine engine, TimeProvider time, StateHistoryOptions history)
-        : base(engine, time, history)
+    private RocksDbStateStore(ILocalEngine engine, TimeProvider time, StateHistoryOptions history, ILogger logger)
+        : base(engine, time, history, logger)
     {
     }
 
     /// <summary>Opens or creates the store in a folder that no other process has open.</summary>
     /// <exception cref="IOException">It cannot be opened: held by another process, damaged, no space.</exception>
     /// <exception cref="InvalidDataException">Its format is not known.</exception>
-    public static RocksDbStateStore Open(string path, TimeProvider time, StateHistoryOptions history)
+    public static RocksDbStateStore Open(StateStoreOptions options, TimeProvider time, ILogger logger)
     {
-        var engine = new RocksDbEngine(path);
+        var engine = new RocksDbEngine(options.Path, options.ReservedBytes);
         try
         {
-            return new RocksDbStateStore(engine, time, history);
+            return new RocksDbStateStore(engine, time, options.History, logger);
         }
         catch
         {

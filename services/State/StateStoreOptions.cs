@@ -19,8 +19,15 @@ public sealed record StateStoreOptions : IValidatableObject
 {
     public StateEngine Engine { get; init; } = StateEngine.RocksDb;
 
-    /// <summary>A folder of its own.</summary>
+    /// <summary>A folder of its own; <c>state</c> in the state directory of a process when empty.</summary>
     public string Path { get; init; } = "";
+
+    /// <summary>
+    /// Bytes of the disk that the embedded store leaves free. With less it refuses to write, so that what it has begun (writing out
+    /// and merging files) always finds space, and its disk is never quite full.
+    /// </summary>
+    [Range(0, 1024L * 1024 * 1024 * 1024)]
+    public long ReservedBytes { get; init; } = 128 * 1024 * 1024;
 
     /// <summary>Base addresses of the members: <c>http://10.0.0.1:2379</c>.</summary>
     public IReadOnlyList<string> EtcdEndpoints { get; init; } = [];
@@ -40,11 +47,6 @@ public sealed record StateStoreOptions : IValidatableObject
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
-        if (Engine == StateEngine.RocksDb && Path.Length == 0)
-        {
-            yield return new ValidationResult("The embedded state store needs the path of a folder.", [nameof(Path)]);
-        }
-
         if (Engine == StateEngine.Etcd && EtcdEndpoints.Count == 0)
         {
             yield return new ValidationResult("The etcd state store needs at least one endpoint.", [nameof(EtcdEndpoints)]);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.ComponentModel.DataAnnotations;
 using Nephos.Hosting;
 using Nephos.Hosting.Readiness;
+using Nephos.Kernel.State;
 
 namespace Nephos.Host.Commands;
 
@@ -70,7 +71,7 @@ internal static class ServeCommand
             await Console.Error.WriteLineAsync($"nephos serve: the configuration is wrong:{Environment.NewLine}{exception.Message}");
             return 2;
         }
-        catch (Exception exception) when (exception is IOException or InvalidDataException)
+        catch (Exception exception) when (exception is IOException or InvalidDataException or StateUnavailableException)
         {
             // A port or a store that another process holds, a full disk, a format of a newer program.
             await Console.Error.WriteLineAsync($"nephos serve: cannot start: {exception.Message}");

@@ -30,6 +30,7 @@ public interface IStateStore : IAsyncDisposable
     /// <summary>Writes everything in the commit if all its preconditions hold, else nothing.</summary>
     /// <remarks>Cancellation gives up waiting for a commit that has not begun; one that has begun runs to its end.</remarks>
     /// <exception cref="StateLeaseNotFoundException">A put names a lease that expired or never was.</exception>
+    /// <exception cref="StateFullException">The disk of the store is full; nothing was written.</exception>
     /// <exception cref="StateUnavailableException">The outcome is unknown: the commit may or may not have happened.</exception>
     /// <exception cref="ArgumentException">The commit breaks a bound of <see cref="StateLimits"/> or writes a key twice.</exception>
     ValueTask<CommitResult> CommitAsync(StateCommit commit, CancellationToken cancellationToken);

@@ -1,7 +1,10 @@
 namespace Nephos.Kernel.State;
 
-/// <summary>The store cannot answer now. After a commit the outcome is unknown.</summary>
-public sealed class StateUnavailableException(string message, Exception? innerException) : Exception(message, innerException);
+/// <summary>The store cannot answer now. After a commit the outcome is unknown, unless it is a <see cref="StateFullException"/>.</summary>
+public class StateUnavailableException(string message, Exception? innerException) : Exception(message, innerException);
+
+/// <summary>The disk of the store has no room: nothing was written, reads go on, and writes work again once space is freed.</summary>
+public sealed class StateFullException(string message) : StateUnavailableException(message, null);
 
 /// <summary>Changes that a watcher asks for are no longer kept: list again, then watch from there.</summary>
 public sealed class StateCompactedException(long oldestRevision)

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Nephos.Client.Objects;
 using Nephos.Hosting;
 using Nephos.Kernel.Errors;
+using Nephos.Kernel.State;
 using Nephos.ObjectStorage.Swift;
 
 namespace Nephos.ObjectStorage.S3;
@@ -72,6 +73,7 @@ internal sealed partial class S3Face(
                 SwiftFault swift => swift.Status == 404 ? S3Fault.NoSuchKey() : S3Fault.InvalidRequest(swift.Message),
                 ObjectEngineException failure => S3Fault.Of(failure),
                 FaultException known => S3Fault.Of(known),
+                StateUnavailableException state => S3Fault.Of(state.ToStateFault()),
                 BadHttpRequestException bad => new S3Fault(bad.StatusCode, "BadRequest", bad.Message),
                 _ => new S3Fault(500, "InternalError", "We encountered an internal error. Please try again."),
             };

@@ -70,6 +70,7 @@ internal sealed class S3Fault(int status, string code, string message) : Excepti
     public static S3Fault Of(FaultException fault) => fault.Reason switch
     {
         ErrorReason.Unauthenticated or ErrorReason.Forbidden => AccessDenied(),
+        ErrorReason.StorageFull => new S3Fault(507, "InsufficientCapacity", fault.Message),
         ErrorReason.Unavailable => new S3Fault(503, "ServiceUnavailable", fault.Message),
         ErrorReason.NotFound => new S3Fault(404, "NoSuchKey", fault.Message),
         _ => new S3Fault(500, "InternalError", "We encountered an internal error. Please try again."),

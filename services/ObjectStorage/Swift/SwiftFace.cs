@@ -10,6 +10,7 @@ using Nephos.Hosting;
 using Nephos.Hosting.Authentication;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
+using Nephos.Kernel.State;
 using Nephos.ObjectStorage.Objects;
 using Nephos.Protos.Errors.V1;
 
@@ -103,6 +104,7 @@ internal sealed partial class SwiftFace(IObjectEngine engine, Authenticator auth
                 SwiftFault swift => swift,
                 ObjectEngineException failure => SwiftObjects.FaultOf(EngineFaults.Of(failure)),
                 FaultException known => SwiftObjects.FaultOf(known),
+                StateUnavailableException state => SwiftObjects.FaultOf(state.ToStateFault()),
                 BadHttpRequestException bad => new SwiftFault(bad.StatusCode, bad.Message),
                 _ => new SwiftFault(500, "The server has either erred or is incapable of performing the requested operation."),
             };

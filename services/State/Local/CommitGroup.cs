@@ -4,7 +4,11 @@ using Nephos.Kernel.State;
 namespace Nephos.State.Local;
 
 /// <summary>Commits that are decided one after another and written together. Used by the committer thread alone.</summary>
-internal sealed class CommitGroup(ILocalEngine engine, LeaseTable leases, long revision)
+/// <param name="engine">What is there.</param>
+/// <param name="leases">The leases there are; changed as is decided.</param>
+/// <param name="revision">Of the newest commit before.</param>
+/// <param name="full">With what to refuse everything that would write; null when there is space.</param>
+internal sealed class CommitGroup(ILocalEngine engine, LeaseTable leases, long revision, StateFullException? full)
 {
     public EngineBatch Writes { get; } = new() { Revision = revision };
 
@@ -12,6 +16,7 @@ internal sealed class CommitGroup(ILocalEngine engine, LeaseTable leases, long r
     public List<StateBatch> Batches { get; } = [];
 
     /// <exception cref="StateLeaseNotFoundException">A put names a lease that is gone; nothing was changed.</exception>
+    /// <exception cref="StateFullException">There is no space; nothing was changed.</exception>
     public CommitResult Commit(StateCommit commit)
     {
         if (FailedKey(commit) is { } failedKey)
@@ -27,12 +32,15 @@ internal sealed class CommitGroup(ILocalEngine engine, LeaseTable leases, long r
             }
         }
 
+        RequireSpace();
         Change(commit.Puts, commit.Deletes);
         return new CommitResult(Succeeded: true, Writes.Revision, FailedKey: null);
     }
 
+    /// <exception cref="StateFullException">There is no space; nothing was changed.</exception>
     public LeaseId Grant(TimeSpan timeToLive)
     {
+        RequireSpace();
         var id = new LeaseId(RandomId());
         leases.Grant(id, timeToLive);
         Writes.Leases.Add((id, timeToLive));
@@ -42,6 +50,7 @@ internal sealed class CommitGroup(ILocalEngine engine, LeaseTable leases, long r
     /// <exception cref="StateLeaseNotFoundException">The lease is gone.</exception>
     public bool KeepAlive(LeaseId id) => leases.KeepAlive(id) ? true : throw new StateLeaseNotFoundException(id);
 
+    /// <exception cref="StateFullException">There is no space; nothing was changed.</exception>
     public bool Revoke(LeaseId id)
     {
         if (!leases.Exists(id))
@@ -49,15 +58,17 @@ internal sealed class CommitGroup(ILocalEngine engine, LeaseTable leases, long r
             return false;
         }
 
+        RequireSpace();
         Change([], leases.KeysOf(id));
         leases.Remove(id);
         Writes.Leases.Add((id, null));
         return true;
     }
 
+    /// <summary>Ends the leases whose time is over; without space they stay until there is some.</summary>
     public bool RevokeEnded()
     {
-        foreach (var id in leases.Ended())
+        foreach (var id in full is null ? leases.Ended() : [])
         {
             Revoke(id);
         }
@@ -71,6 +82,14 @@ internal sealed class CommitGroup(ILocalEngine engine, LeaseTable leases, long r
         Span<byte> bytes = stackalloc byte[sizeof(long)];
         RandomNumberGenerator.Fill(bytes);
         return Math.Max(1, BitConverter.ToInt64(bytes) & long.MaxValue);
+    }
+
+    private void RequireSpace()
+    {
+        if (full is not null)
+        {
+            throw full;
+        }
     }
 
     private string? FailedKey(StateCommit commit)

@@ -23,7 +23,7 @@ internal sealed class CommitterWork<T>(Func<CommitGroup, T> decide, long bytes) 
     private readonly TaskCompletionSource<T> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _state;
     private T? _result;
-    private StateLeaseNotFoundException? _refused;
+    private Exception? _refused;
 
     public Task<T> WaitAsync(CancellationToken cancellationToken) =>
         cancellationToken.CanBeCanceled ? WaitOrGiveUpAsync(cancellationToken) : _outcome.Task;
@@ -39,7 +39,7 @@ internal sealed class CommitterWork<T>(Func<CommitGroup, T> decide, long bytes) 
         {
             _result = decide(group);
         }
-        catch (StateLeaseNotFoundException e)
+        catch (Exception e) when (e is StateLeaseNotFoundException or StateFullException)
         {
             _refused = e;
         }

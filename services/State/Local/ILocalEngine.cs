@@ -23,9 +23,16 @@ internal interface ILocalEngine : IDisposable
     /// <summary>Whether any key of the range, other than those passed over, was written after the revision.</summary>
     bool AnyWrittenAfter(long revision, string fromInclusive, string toExclusive, Func<string, bool> passOver);
 
+    /// <summary>Why nothing can be written for want of space, or null.</summary>
+    StateFullException? FindFull();
+
     /// <summary>Writes all of it or nothing; durable when it returns.</summary>
-    /// <exception cref="IOException">The outcome is unknown and the engine must not be written to any more.</exception>
+    /// <exception cref="IOException">The outcome is unknown, and the engine must be reopened before it is written to again.</exception>
     void Write(EngineBatch batch);
+
+    /// <summary>Reads again what is durable, which settles the outcome of a failed write. Reads wait meanwhile.</summary>
+    /// <exception cref="IOException">It cannot be opened; reads fail until it can.</exception>
+    void Reopen();
 }
 
 internal sealed record StoredLease(LeaseId Id, TimeSpan TimeToLive, IReadOnlyList<string> Keys);

@@ -1,34 +1,51 @@
+using Microsoft.Extensions.Logging;
 using Nephos.Kernel.State;
 
 namespace Nephos.State.Local;
 
 /// <summary>The store of one process: one committer thread decides waiting commits in order and writes them together, with one sync.</summary>
-internal class LocalStateStore : IStateStore, IDisposable
+/// <remarks>
+/// Without space it refuses what would write and goes on with the rest. When a write fails, nobody knows what is on the disk: the
+/// callers are told so, and before anything else is decided the engine is opened again, which shows whether the write is there; if
+/// it is, watchers are told of it then.
+/// </remarks>
+internal partial class LocalStateStore : IStateStore, IDisposable
 {
     private const int MaxWaiting = 100_000;
     private const int MaxGroup = 1024;
     private const long MaxGroupBytes = 8 * 1024 * 1024;
 
+    /// <summary>How long to wait before what failed is tried again.</summary>
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
+
     private readonly ILocalEngine _engine;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
     private readonly WatchHistory _history;
-    private readonly LeaseTable _leases;
     private readonly ITimer _expiry;
     private readonly Thread _committer;
     private readonly object _gate = new();
     private readonly Queue<CommitterWork> _waiting = new();
     private bool _closing;
-    private Exception? _broken;
     private long _revision;
 
-    protected LocalStateStore(ILocalEngine engine, TimeProvider time, StateHistoryOptions history)
+    // Of the committer thread alone.
+    private LeaseTable _leases;
+    private CommitGroup? _unsettled;
+    private long? _lastReopened;
+    private bool _refusing;
+
+    protected LocalStateStore(ILocalEngine engine, TimeProvider time, StateHistoryOptions history, ILogger logger)
     {
         _engine = engine;
+        _time = time;
+        _logger = logger;
         _revision = engine.ReadRevision();
         _history = new WatchHistory(_revision, history.MaxBatches, history.MaxBytes);
         _leases = new LeaseTable(time, engine.ReadLeases());
         _expiry = time.CreateTimer(_ => ExpireLeases(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _committer = new Thread(RunCommitter) { IsBackground = true, Name = "state-committer" };
-        ScheduleExpiry();
+        ScheduleExpiry(notBefore: TimeSpan.Zero);
         _committer.Start();
     }
 
@@ -106,11 +123,6 @@ internal class LocalStateStore : IStateStore, IDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_closing, this);
-            if (_broken is not null)
-            {
-                throw new StateUnavailableException("The state store failed to write and takes no more commits.", _broken);
-            }
-
             if (_waiting.Count >= MaxWaiting)
             {
                 throw new StateUnavailableException($"{MaxWaiting} commits are waiting for the state store.", null);
@@ -127,7 +139,7 @@ internal class LocalStateStore : IStateStore, IDisposable
     {
         lock (_gate)
         {
-            if (!_closing && _broken is null)
+            if (!_closing)
             {
                 _waiting.Enqueue(new CommitterWork<bool>(group => group.RevokeEnded(), 0));
                 Monitor.Pulse(_gate);
@@ -135,23 +147,25 @@ internal class LocalStateStore : IStateStore, IDisposable
         }
     }
 
-    private void ScheduleExpiry()
+    private void ScheduleExpiry(TimeSpan notBefore)
     {
         if (_leases.NextEnd() is not { } left)
         {
             return;
         }
 
-        if (left == TimeSpan.Zero)
+        if (left == TimeSpan.Zero && notBefore == TimeSpan.Zero)
         {
             ExpireLeases();
         }
         else
         {
-            // Timers count milliseconds and cut the rest off: one more makes sure that the lease has ended when it rings.
-            _expiry.Change(left + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
+            Wake(left > notBefore ? left : notBefore);
         }
     }
+
+    // Timers count milliseconds and cut the rest off: one more makes sure that a lease has ended when it rings.
+    private void Wake(TimeSpan after) => _expiry.Change(after + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
 
     private void RunCommitter()
     {
@@ -162,10 +176,14 @@ internal class LocalStateStore : IStateStore, IDisposable
             {
                 Run(taken);
             }
-            catch (Exception e)
+            catch (StateUnavailableException e)
             {
-                Break(taken, e);
-                return;
+                LogRefusing(e);
+                Wake(RetryInterval);
+                foreach (var work in taken)
+                {
+                    work.Fail(e);
+                }
             }
         }
     }
@@ -196,43 +214,107 @@ internal class LocalStateStore : IStateStore, IDisposable
         return true;
     }
 
+    /// <exception cref="StateUnavailableException">Nothing was decided, or what was decided may or may not be durable.</exception>
     private void Run(List<CommitterWork> taken)
     {
-        var group = new CommitGroup(_engine, _leases, _revision);
-        foreach (var work in taken)
+        Settle();
+        var full = _engine.FindFull();
+        var group = new CommitGroup(_engine, _leases, _revision, full);
+        try
         {
-            work.Decide(group);
+            foreach (var work in taken)
+            {
+                work.Decide(group);
+            }
+
+            if (!group.Writes.IsEmpty)
+            {
+                _engine.Write(group.Writes);
+            }
+        }
+        catch (Exception e)
+        {
+            _unsettled = group;
+            throw new StateUnavailableException("The state store failed to write; the outcome is unknown.", e);
         }
 
-        if (!group.Writes.IsEmpty)
-        {
-            _engine.Write(group.Writes);
-        }
-
-        Volatile.Write(ref _revision, group.Writes.Revision);
-        _history.Append(group.Batches);
-        ScheduleExpiry();
+        Publish(group);
+        ScheduleExpiry(notBefore: full is null ? TimeSpan.Zero : RetryInterval);
         foreach (var work in taken)
         {
             work.Complete();
         }
+
+        LogRefusing(full);
     }
 
-    /// <summary>A write failed: nobody knows what is on the disk, so nothing more is decided until the store is opened again.</summary>
-    private void Break(List<CommitterWork> taken, Exception cause)
+    private void Publish(CommitGroup group)
     {
-        List<CommitterWork> failed;
-        lock (_gate)
+        Volatile.Write(ref _revision, group.Writes.Revision);
+        _history.Append(group.Batches);
+    }
+
+    /// <summary>Finds out whether the write that failed is there.</summary>
+    /// <exception cref="StateUnavailableException">That cannot be found out now.</exception>
+    private void Settle()
+    {
+        if (_unsettled is not { } group)
         {
-            _broken = cause;
-            failed = [.. taken, .. _waiting];
-            _waiting.Clear();
+            return;
         }
 
-        var unavailable = new StateUnavailableException("The state store failed to write; the outcome is unknown.", cause);
-        foreach (var work in failed)
+        if (_engine.FindFull() is { } full)
         {
-            work.Fail(unavailable);
+            throw full;
         }
+
+        if (_lastReopened is { } last && _time.GetElapsedTime(last) < RetryInterval)
+        {
+            throw new StateUnavailableException("The state store failed to write and cannot be opened again yet.", null);
+        }
+
+        _lastReopened = _time.GetTimestamp();
+        long revision;
+        try
+        {
+            _engine.Reopen();
+            revision = _engine.ReadRevision();
+            _leases = new LeaseTable(_time, _engine.ReadLeases());
+        }
+        catch (Exception e)
+        {
+            throw new StateUnavailableException("The state store cannot be opened again after a failed write.", e);
+        }
+
+        if (revision == group.Writes.Revision)
+        {
+            Publish(group);
+        }
+        else if (revision != _revision)
+        {
+            throw new StateUnavailableException($"The state store is at revision {revision} after a failed write, not at {_revision} or the next.", null);
+        }
+
+        _unsettled = null;
     }
+
+    private void LogRefusing(StateUnavailableException? reason)
+    {
+        if (reason is not null && !_refusing)
+        {
+            LogCannotWrite(reason.Message, reason.InnerException?.Message ?? "");
+        }
+        else if (reason is null && _refusing)
+        {
+            LogWritesAgain(_revision);
+        }
+
+        _refusing = reason is not null;
+    }
+
+    [LoggerMessage(LogLevel.Error, "The state store refuses to write: {Reason} {Cause}")]
+    private partial void LogCannotWrite(string reason, string? cause);
+
+    [LoggerMessage(LogLevel.Information, "The state store writes again, from revision {Revision} on")]
+    private partial void LogWritesAgain(long revision);
 }

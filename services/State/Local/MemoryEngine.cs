@@ -36,6 +36,12 @@ internal sealed class MemoryEngine : ILocalEngine
     public bool AnyWrittenAfter(long revision, string fromInclusive, string toExclusive, Func<string, bool> passOver) =>
         _current.Range(fromInclusive, toExclusive).Any(entry => entry.Revision > revision && !passOver(entry.Key));
 
+    public StateFullException? FindFull() => null;
+
+    public void Reopen()
+    {
+    }
+
     public void Write(EngineBatch batch)
     {
         var entries = _current.Entries.ToBuilder();

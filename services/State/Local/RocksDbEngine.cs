@@ -19,46 +19,31 @@ internal sealed class RocksDbEngine : ILocalEngine
 
     private const byte RecordMark = 1, LeaseMark = 2, LeasedMark = 3;
     private const int HeaderBytes = 16;
-    private const int BlockCacheBytes = 64 * 1024 * 1024;
-    private const int BloomBitsPerKey = 10;
 
     private static readonly byte[] FormatKey = "\0format"u8.ToArray(), RevisionKey = "\0revision"u8.ToArray();
 
-    private readonly RocksDb _db;
+    private readonly string _path;
+    private readonly long _reservedBytes;
+    private readonly ReopenableRocksDb _database;
     private readonly WriteOptions _durable = new WriteOptions().SetSync(true);
-    private readonly UseCount _uses = new();
 
     /// <summary>Opens or creates the store in a folder, which no other process has open.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="reservedBytes">With less free on its disk nothing is written.</param>
     /// <exception cref="InvalidDataException">The folder holds a layout that this program does not know.</exception>
     /// <exception cref="IOException">It cannot be opened: held by another process, damaged, no space.</exception>
-    public RocksDbEngine(string path)
+    public RocksDbEngine(string path, long reservedBytes)
     {
-        Directory.CreateDirectory(path);
-        var table = new BlockBasedTableOptions()
-            .SetBlockCache(Cache.CreateLru(BlockCacheBytes))
-            .SetFilterPolicy(BloomFilterPolicy.Create(BloomBitsPerKey, false));
-        var options = new DbOptions()
-            .SetCreateIfMissing(true)
-            .SetKeepLogFileNum(4)
-            // Everything is written with a sync, so that only the torn tail of a log may be missing; anything else is damage.
-            .SetWalRecoveryMode(Recovery.TolerateCorruptedTailRecords);
-        var families = new ColumnFamilies(new ColumnFamilyOptions().SetBlockBasedTableFactory(table).SetCompression(Compression.Lz4));
-        try
-        {
-            _db = RocksDb.Open(options, path, families);
-        }
-        catch (RocksDbException e)
-        {
-            throw new IOException($"The state store in {path} cannot be opened: {e.Message}", e);
-        }
-
+        _path = path;
+        _reservedBytes = reservedBytes;
+        _database = new ReopenableRocksDb(path);
         try
         {
             CheckFormat(path);
         }
         catch
         {
-            _db.Dispose();
+            _database.Dispose();
             throw;
         }
     }
@@ -67,9 +52,9 @@ internal sealed class RocksDbEngine : ILocalEngine
 
     public IReadOnlyList<StoredLease> ReadLeases()
     {
-        using var use = _uses.Enter();
+        using var use = _database.Enter();
         var leases = new Dictionary<LeaseId, (TimeSpan TimeToLive, List<string> Keys)>();
-        using var iterator = _db.NewIterator();
+        using var iterator = use.Db.NewIterator();
         for (iterator.Seek([LeaseMark]); iterator.Valid(); iterator.Next())
         {
             var key = iterator.GetKeySpan();
@@ -89,16 +74,16 @@ internal sealed class RocksDbEngine : ILocalEngine
 
     public StateEntry? Get(string key)
     {
-        using var use = _uses.Enter();
-        return _db.Get(RecordKey(key)) is { } stored ? Entry(key, stored) : null;
+        using var use = _database.Enter();
+        return use.Db.Get(RecordKey(key)) is { } stored ? Entry(key, stored) : null;
     }
 
     public long RevisionOf(string key) => ReadRevision(RecordKey(key));
 
     public StateScan GetMany(IReadOnlyList<string> keys)
     {
-        using var use = _uses.Enter();
-        using var iterator = _db.NewIterator();
+        using var use = _database.Enter();
+        using var iterator = use.Db.NewIterator();
         var revision = RevisionSeenBy(iterator);
         var entries = new List<StateEntry>(keys.Count);
         foreach (var key in keys)
@@ -115,8 +100,8 @@ internal sealed class RocksDbEngine : ILocalEngine
 
     public StateScan Scan(string fromInclusive, string toExclusive, int limit)
     {
-        using var use = _uses.Enter();
-        using var iterator = _db.NewIterator();
+        using var use = _database.Enter();
+        using var iterator = use.Db.NewIterator();
         var revision = RevisionSeenBy(iterator);
         var end = EndKey(toExclusive);
         var entries = new List<StateEntry>();
@@ -135,8 +120,8 @@ internal sealed class RocksDbEngine : ILocalEngine
 
     public bool AnyWrittenAfter(long revision, string fromInclusive, string toExclusive, Func<string, bool> passOver)
     {
-        using var use = _uses.Enter();
-        using var iterator = _db.NewIterator();
+        using var use = _database.Enter();
+        using var iterator = use.Db.NewIterator();
         var end = EndKey(toExclusive);
         for (iterator.Seek(RecordKey(fromInclusive)); iterator.Valid() && IsBefore(iterator, end); iterator.Next())
         {
@@ -152,7 +137,7 @@ internal sealed class RocksDbEngine : ILocalEngine
 
     public void Write(EngineBatch batch)
     {
-        using var use = _uses.Enter();
+        using var use = _database.Enter();
         using var writes = new WriteBatch();
         foreach (var (key, entry) in batch.Entries)
         {
@@ -196,7 +181,7 @@ internal sealed class RocksDbEngine : ILocalEngine
         writes.Put(RevisionKey, Int64(batch.Revision));
         try
         {
-            _db.Write(writes, _durable);
+            use.Db.Write(writes, _durable);
         }
         catch (RocksDbException e)
         {
@@ -204,13 +189,28 @@ internal sealed class RocksDbEngine : ILocalEngine
         }
     }
 
-    public void Dispose()
+    public StateFullException? FindFull()
     {
-        if (_uses.Close())
+        long free;
+        try
         {
-            _db.Dispose();
+            free = new DriveInfo(_path).AvailableFreeSpace;
         }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A write will tell.
+            return null;
+        }
+
+        return free >= _reservedBytes
+            ? null
+            : new StateFullException(
+                $"The disk of the state store is full: {free >> 20} MiB are free, and {_reservedBytes >> 20} MiB are kept back; free space in {_path}.");
     }
+
+    public void Reopen() => _database.Reopen();
+
+    public void Dispose() => _database.Dispose();
 
     /// <summary>A stored value: i64 revision, i64 lease, the bytes.</summary>
     internal static byte[] Encode(StateEntry entry)
@@ -269,13 +269,14 @@ internal sealed class RocksDbEngine : ILocalEngine
 
     private long ReadRevision(byte[] storedKey)
     {
-        using var use = _uses.Enter();
-        return _db.Get(storedKey) is { } stored ? BinaryPrimitives.ReadInt64LittleEndian(stored) : 0;
+        using var use = _database.Enter();
+        return use.Db.Get(storedKey) is { } stored ? BinaryPrimitives.ReadInt64LittleEndian(stored) : 0;
     }
 
     private void CheckFormat(string path)
     {
-        if (_db.Get(FormatKey) is { } stored)
+        using var use = _database.Enter();
+        if (use.Db.Get(FormatKey) is { } stored)
         {
             var version = BinaryPrimitives.ReadUInt32LittleEndian(stored);
             if (version != FormatVersion)
@@ -288,6 +289,13 @@ internal sealed class RocksDbEngine : ILocalEngine
 
         var format = new byte[sizeof(uint)];
         BinaryPrimitives.WriteUInt32LittleEndian(format, FormatVersion);
-        _db.Put(FormatKey, format, writeOptions: _durable);
+        try
+        {
+            use.Db.Put(FormatKey, format, writeOptions: _durable);
+        }
+        catch (RocksDbException e)
+        {
+            throw new IOException($"The state store in {path} cannot be made: {e.Message}", e);
+        }
     }
 }

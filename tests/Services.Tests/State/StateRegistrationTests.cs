@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 using Nephos.Kernel.State;
 using Nephos.State;
 using Xunit;
@@ -37,7 +38,7 @@ public sealed class StateRegistrationTests
 
         foreach (var options in wrong)
         {
-            Assert.Throws<ValidationException>(() => new ServiceCollection().AddStateStore(options));
+            Assert.Throws<ValidationException>(() => StateRegistration.Open(options, TimeProvider.System, NullLoggerFactory.Instance));
         }
     }
 }
