@@ -27,8 +27,15 @@ objects.SetAction((parse, cancellationToken) => RunAsync(parse, target =>
     from o in parse.GetValue(operation)!
     select ObjectScenarios.Create(target, f, o, Bytes(parse.GetValue(size)!), Load(parse)), cancellationToken));
 
-var tokens = new Command("tokens", "Tokens issued by password and by token");
-tokens.SetAction((parse, cancellationToken) => RunAsync(parse, target => [ControlScenarios.IssueTokens(target, Load(parse)), ControlScenarios.IssueTokensByToken(target, Load(parse))], cancellationToken));
+var validation = new Command("validation", "Tokens verified in this process by one thread; needs no cloud");
+validation.SetAction((parse, cancellationToken) => TokenValidation.RunAsync(TimeSpan.FromSeconds(parse.GetValue(seconds)), cancellationToken));
+
+var tokens = new Command("tokens", "Tokens verified in process, issued by password and by token");
+tokens.SetAction(async (parse, cancellationToken) =>
+{
+    await TokenValidation.RunAsync(TimeSpan.FromSeconds(parse.GetValue(seconds)), cancellationToken);
+    return await RunAsync(parse, target => [ControlScenarios.IssueTokens(target, Load(parse)), ControlScenarios.IssueTokensByToken(target, Load(parse))], cancellationToken);
+});
 
 var grpc = new Command("grpc", "Small calls over gRPC");
 grpc.SetAction((parse, cancellationToken) => RunAsync(parse, target => [ControlScenarios.ListFlavors(target, Load(parse))], cancellationToken));
@@ -56,7 +63,7 @@ idle.SetAction(async (parse, cancellationToken) =>
         $"idle: {target.Process.ResidentBytes() / 1e6:0} MB resident, {(target.Process.CpuTime() - before) / period * 100:0.0} % of a core"));
 });
 
-foreach (var command in new[] { objects, tokens, grpc, create, boot, idle })
+foreach (var command in new[] { objects, validation, tokens, grpc, create, boot, idle })
 {
     root.Subcommands.Add(command);
 }
