@@ -25,9 +25,11 @@ public sealed class BlockStorageOptions
     public long QuotaGigabytes { get; set; } = 10_000;
 
     /// <summary>How long a reservation holds when nothing follows.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan ReservationTime { get; set; } = TimeSpan.FromMinutes(10);
 
     /// <summary>How long a volume shows as detaching when nobody ends the attachment.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan DetachingTime { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>Whether images become layers as soon as they are active, so that the first volume of one is as quick as any.</summary>

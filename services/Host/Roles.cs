@@ -17,14 +17,14 @@ internal static class Roles
 {
     public static readonly Role[] All =
     [
-        new("identity", b => b.AddIdentity(), a => a.MapIdentity()),
-        new("image", b => b.AddImages(), a => a.MapImages()),
-        new("network", b => b.AddNetworking(), a => a.MapNetworking()),
-        new("compute", b => b.AddCompute(), a => a.MapCompute()),
-        new("volume", b => b.AddBlockStorage(), a => a.MapBlockStorage()),
-        new("storage", b => b.AddBlockDevices(), a => a.MapBlockDevices()),
-        new("object", b => { b.AddObjectDevices(); b.AddObjectStorage(); }, a => { a.MapObjectStorage(); a.MapObjectDevices(); }),
+        new("identity", b => b.AddIdentity(), a => a.MapIdentity()) { Sections = ["Identity"] },
+        new("image", b => b.AddImages(), a => a.MapImages()) { Sections = ["Images"] },
+        new("network", b => b.AddNetworking(), a => a.MapNetworking()) { Sections = ["Network"] },
+        new("compute", b => b.AddCompute(), a => a.MapCompute()) { Sections = ["Compute"] },
+        new("volume", b => b.AddBlockStorage(), a => a.MapBlockStorage()) { Sections = ["BlockStorage"] },
+        new("storage", b => b.AddBlockDevices(), a => a.MapBlockDevices()) { Sections = ["BlockDevices"] },
+        new("object", b => { b.AddObjectDevices(); b.AddObjectStorage(); }, a => { a.MapObjectStorage(); a.MapObjectDevices(); }) { Sections = ["ObjectDevices", "ObjectStorage"] },
         new("gateway", b => b.AddGateway(), a => a.MapGateway(), InAll: false),
-        new("hypervisor", b => b.AddHypervisor(), a => a.MapHypervisor()),
+        new("hypervisor", b => b.AddHypervisor(), a => a.MapHypervisor()) { Sections = ["Hypervisor", "NodeNetwork"] },
     ];
 }

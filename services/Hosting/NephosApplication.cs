@@ -12,6 +12,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Nephos.Hosting.Authentication;
+using Nephos.Hosting.Configuration;
 using Nephos.Hosting.Grpc;
 using Nephos.Hosting.Readiness;
 using Nephos.Hosting.Rest;
@@ -29,16 +30,15 @@ public static class NephosApplication
 
     /// <summary>Builds the process; it listens once <c>RunAsync</c> is called on the result.</summary>
     /// <param name="settings">Configuration that wins over files and environment, e.g. from the command line.</param>
-    /// <exception cref="ValidationException">The options of the process itself are wrong; all problems in one message.</exception>
-    public static WebApplication Build(IReadOnlyList<Role> roles, IEnumerable<KeyValuePair<string, string?>> settings)
+    /// <exception cref="ValidationException">The configuration is wrong; all problems of the process and of its roles in one message.</exception>
+    public static WebApplication Build(IReadOnlyList<Role> roles, IReadOnlyCollection<KeyValuePair<string, string?>> settings)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration
             .AddJsonFile("nephos.json", optional: true)
             .AddEnvironmentVariables()
             .AddInMemoryCollection(settings);
-        var options = ReadOptions(builder.Configuration, roles);
-        Directory.CreateDirectory(options.StateDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var options = Bind(new NephosOptions(), builder.Configuration, NephosOptions.Section);
 
         builder.Logging.AddConfiguration(builder.Configuration.GetSection("Logging"))
             .AddSimpleConsole(console =>
@@ -58,6 +58,8 @@ public static class NephosApplication
         AddPlatform(builder, options);
         var chosen = roles.Where(role => options.HasRole(role)).ToList();
         chosen.ForEach(role => role.Add(builder));
+        RequireSound(builder, options, roles, settings);
+        Directory.CreateDirectory(options.StateDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
 
         var app = builder.Build();
         app.UseRouting();
@@ -71,20 +73,32 @@ public static class NephosApplication
         return app;
     }
 
-    private static NephosOptions ReadOptions(IConfiguration configuration, IReadOnlyList<Role> roles)
+    /// <summary>The options with what can be bound; the rest is told by <see cref="RequireSound"/>.</summary>
+    private static T Bind<T>(T options, IConfiguration configuration, string section)
     {
-        var options = new NephosOptions();
-        configuration.GetSection(NephosOptions.Section).Bind(options);
-        var problems = new List<ValidationResult>();
-        Validator.TryValidateObject(options, new ValidationContext(options), problems, validateAllProperties: true);
-        var messages = problems.Select(problem => $"{string.Join(", ", problem.MemberNames)}: {problem.ErrorMessage}")
-            .Concat(options.Roles.Where(name => name != "all" && roles.All(role => role.Name != name))
-                .Select(name => $"Roles: there is no role '{name}'; known are all, {string.Join(", ", roles.Select(role => role.Name))}"))
-            .Concat((options.TlsCertificateFile is null) != (options.TlsKeyFile is null)
-                ? ["TlsCertificateFile and TlsKeyFile: give both or none"]
-                : [])
-            .ToList();
-        return messages.Count == 0 ? options : throw new ValidationException(string.Join(Environment.NewLine, messages));
+        try
+        {
+            configuration.GetSection(section).Bind(options);
+        }
+        catch (InvalidOperationException)
+        {
+            // A value of the wrong type, which is told with everything else that is wrong.
+        }
+        return options;
+    }
+
+    private static void RequireSound(
+        WebApplicationBuilder builder, NephosOptions options, IReadOnlyList<Role> roles, IReadOnlyCollection<KeyValuePair<string, string?>> settings)
+    {
+        var sections = builder.Services.Select(service => service.ImplementationInstance).OfType<OptionsSection>().DistinctBy(section => section.Name).ToList();
+        var names = roles.Select(role => role.Name).ToList();
+        var problems = OptionsCheck.Find(builder.Configuration, settings, sections, roles.SelectMany(role => role.Sections));
+        problems.AddRange(options.Roles.Where(name => name != "all" && !names.Contains(name))
+            .Select(name => $"{NephosOptions.Section}:Roles: there is no role '{name}'; {Nearest.Hint(name, ["all", .. names])}"));
+        if (problems.Count > 0)
+        {
+            throw new ValidationException(string.Join(Environment.NewLine, problems));
+        }
     }
 
     private static void AddPlatform(WebApplicationBuilder builder, NephosOptions options)
@@ -96,6 +110,8 @@ public static class NephosApplication
         }
         var services = builder.Services;
         services.AddSingleton(options);
+        services.AddSingleton(new OptionsSection(NephosOptions.Section, typeof(NephosOptions)));
+        services.AddSingleton(new OptionsSection("State", typeof(StateStoreOptions)));
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<IMemoryPoolFactory<byte>>(new ConnectionBuffers());
         services.AddRouting();
@@ -116,9 +132,7 @@ public static class NephosApplication
         services.AddSingleton<IStatusFacts>(provider => provider.GetRequiredService<ReadinessGate>());
         services.AddHostedService(provider => provider.GetRequiredService<ReadinessGate>());
         services.AddNephosTelemetry(builder.Configuration, options);
-        var state = new StateStoreOptions { Path = Path.Combine(options.StateDirectory, "state") };
-        builder.Configuration.GetSection("State").Bind(state);
-        services.AddStateStore(state);
+        services.AddStateStore(Bind(new StateStoreOptions { Path = Path.Combine(options.StateDirectory, "state") }, builder.Configuration, "State"));
         services.TryAddSingleton<ReconcilerRegistry>();
         services.AddSingleton<ProcessStatusGrpcService>();
         services.AddHostedService(provider => new IdleMemory(provider.GetRequiredService<TimeProvider>()));

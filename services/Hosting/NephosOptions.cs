@@ -1,10 +1,11 @@
 using System.ComponentModel.DataAnnotations;
 using System.Diagnostics.CodeAnalysis;
+using System.Net;
 
 namespace Nephos.Hosting;
 
 /// <summary>What every role of a process needs to know. Configuration section <c>Nephos</c>.</summary>
-public sealed class NephosOptions
+public sealed class NephosOptions : IValidatableObject
 {
     public const string Section = "Nephos";
 
@@ -65,6 +66,32 @@ public sealed class NephosOptions
     public int GrpcPort => PortBase + 1;
 
     public int S3Port => PortBase + S3PortOffset;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if ((TlsCertificateFile is null) != (TlsKeyFile is null))
+        {
+            yield return new ValidationResult("give both or none", [nameof(TlsCertificateFile), nameof(TlsKeyFile)]);
+        }
+        foreach (var (name, file) in new[] { (nameof(TlsCertificateFile), TlsCertificateFile), (nameof(TlsKeyFile), TlsKeyFile) })
+        {
+            if (file is not null && !File.Exists(file))
+            {
+                yield return new ValidationResult($"there is no file {file}", [name]);
+            }
+        }
+        if (ListenAddress != "*" && !IPAddress.TryParse(ListenAddress, out _))
+        {
+            yield return new ValidationResult($"'{ListenAddress}' is not * and not an IP address", [nameof(ListenAddress)]);
+        }
+        foreach (var (name, address) in Services)
+        {
+            if (!address.IsAbsoluteUri || (address.Scheme != Uri.UriSchemeHttp && address.Scheme != Uri.UriSchemeHttps))
+            {
+                yield return new ValidationResult($"'{address}' of {name} is not an http or https address", [nameof(Services)]);
+            }
+        }
+    }
 
     public bool HasRole(Role role) => Roles.Contains(role.Name) || (role.InAll && (Roles.Length == 0 || Roles.Contains("all")));
 }

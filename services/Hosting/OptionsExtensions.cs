@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using Nephos.Hosting.Configuration;
 
 namespace Nephos.Hosting;
 
@@ -13,6 +14,7 @@ public static class OptionsExtensions
     public static OptionsBuilder<T> AddNephosOptions<T>(this IServiceCollection services, string section)
         where T : class, new()
     {
+        services.AddSingleton(new OptionsSection(section, typeof(T)));
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<T>>().Value);
         return services.AddOptions<T>().BindConfiguration(section).ValidateDataAnnotations().ValidateOnStart();
     }

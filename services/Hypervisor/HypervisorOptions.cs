@@ -27,10 +27,10 @@ public sealed record HypervisorOptions
     [Range(0, 100_000)]
     public int Vcpus { get; set; }
 
-    [Range(0, long.MaxValue)]
+    [Range(0, 1L << 32)]
     public long MemoryMib { get; set; }
 
-    [Range(0, long.MaxValue)]
+    [Range(0, 1L << 32)]
     public long DiskGib { get; set; }
 
     /// <summary>Processes that may start at the same time.</summary>
@@ -38,33 +38,44 @@ public sealed record HypervisorOptions
     public int ParallelLaunches { get; set; } = 8;
 
     /// <summary>How long a guest may take to switch itself off before it is ended.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Bound of one step; a later attempt begins with looking again.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
     public TimeSpan StepTimeout { get; set; } = TimeSpan.FromSeconds(90);
 
     /// <summary>Bound of saving or restoring the memory of an instance.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan MemoryTimeout { get; set; } = TimeSpan.FromMinutes(10);
 
     /// <summary>How long one step waits for a port to be wired.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
     public TimeSpan PortTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
     /// <summary>A settled instance is looked at this often, besides when something wakes it.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "01:00:00")]
     public TimeSpan LookPeriod { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>A device that the guest did not release is asked for again after this time.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "01:00:00")]
     public TimeSpan DetachRetry { get; set; } = TimeSpan.FromSeconds(5);
 
+    [Range(typeof(TimeSpan), "00:00:00.001", "01:00:00")]
     public TimeSpan BackoffMin { get; set; } = TimeSpan.FromMilliseconds(200);
 
+    [Range(typeof(TimeSpan), "00:00:00.001", "01:00:00")]
     public TimeSpan BackoffMax { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>An instance that has been failing for longer is reported as degraded.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
     public TimeSpan DegradedAfter { get; set; } = TimeSpan.FromSeconds(60);
 
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:01:00")]
     public TimeSpan HeartbeatPeriod { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Machines that a complete snapshot does not name are removed after this time.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
     public TimeSpan StrangerGrace { get; set; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Bytes of console text kept twice: the file that grows and the one before it.</summary>

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Nephos.Client.Objects;
 using Nephos.Hosting;
 using Nephos.Hosting.StatusPages;
@@ -10,13 +11,16 @@ internal static class ObjectEngineRole
 {
     public static void AddObjectDevices(this WebApplicationBuilder builder)
     {
-        var state = new NephosOptions();
-        builder.Configuration.GetSection(NephosOptions.Section).Bind(state);
-        var options = new ObjectDevicesOptions();
-        builder.Configuration.GetSection(ObjectDevicesOptions.Section).Bind(options);
-        var directory = options.Directory.Length > 0 ? options.Directory : Path.Combine(state.StateDirectory, "objects");
+        builder.Services.AddNephosOptions<ObjectDevicesOptions>(ObjectDevicesOptions.Section);
         builder.Services.AddSingleton<IConfigurationMaster, StateConfigurationMaster>();
-        builder.Services.AddObjectEngine(ObjectEngineOptions.Under(directory, options.Devices));
+        builder.Services.AddObjectEngine(provider =>
+        {
+            var options = provider.GetRequiredService<ObjectDevicesOptions>();
+            var directory = options.Directory.Length > 0
+                ? options.Directory
+                : Path.Combine(provider.GetRequiredService<NephosOptions>().StateDirectory, "objects");
+            return ObjectEngineOptions.Under(directory, options.Devices);
+        });
         builder.Services.AddSingleton<IStatusFacts, ObjectEngineFacts>();
         builder.Services.AddSingleton<ObjectRingGrpcService>();
     }
@@ -32,7 +36,8 @@ internal sealed class ObjectDevicesOptions
     /// <summary>Holds one directory per device; <c>objects</c> in the state directory when empty.</summary>
     public string Directory { get; set; } = "";
 
-    /// <summary>Each is a zone of its own; at least three.</summary>
+    /// <summary>Each is a zone of its own.</summary>
+    [Range(3, 64)]
     public int Devices { get; set; } = 4;
 }
 

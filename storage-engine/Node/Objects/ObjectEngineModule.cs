@@ -13,13 +13,20 @@ public static class ObjectEngineModule
     /// Registers <see cref="IObjectEngine"/>, opened when the host starts and closed when it stops. Register an
     /// <see cref="IConfigurationMaster"/> before this to keep the configuration elsewhere than in files.
     /// </summary>
-    public static IServiceCollection AddObjectEngine(this IServiceCollection services, ObjectEngineOptions options)
+    /// <exception cref="ArgumentException">When the engine is first asked for: the options are wrong.</exception>
+    public static IServiceCollection AddObjectEngine(this IServiceCollection services, Func<IServiceProvider, ObjectEngineOptions> makeOptions)
     {
-        options.Validate();
-        services.TryAddSingleton<IConfigurationMaster>(new FileConfigurationMaster(options.ConfigurationDirectory));
+        services.AddSingleton(provider =>
+        {
+            var options = makeOptions(provider);
+            options.Validate();
+            return options;
+        });
+        services.TryAddSingleton<IConfigurationMaster>(
+            provider => new FileConfigurationMaster(provider.GetRequiredService<ObjectEngineOptions>().ConfigurationDirectory));
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(provider => new HostedObjectEngine(
-            options,
+            provider.GetRequiredService<ObjectEngineOptions>(),
             provider.GetRequiredService<IConfigurationMaster>(),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILoggerFactory>()));
