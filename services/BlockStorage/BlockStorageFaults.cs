@@ -14,12 +14,22 @@ internal static class BlockStorageFaults
 
     public static FaultException InvalidSnapshot(string rule) => Faults.Conflict($"Invalid snapshot: {rule}");
 
+    public static FaultException BackupNotFound(string id) => Faults.NotFound("Backup", id);
+
+    public static FaultException InvalidBackup(string rule) => Faults.Conflict($"Invalid backup: {rule}");
+
+    public static FaultException InvalidGroup(string rule) => Faults.Conflict($"Invalid group: {rule}");
+
     public static FaultException OverQuota(string resource, long requested, long used, long limit)
     {
         var (message, kind) = resource switch
         {
             "volumes" => ($"VolumeLimitExceeded: Maximum number of volumes allowed ({limit}) exceeded for quota 'volumes'.", resource),
             "snapshots" => ($"SnapshotLimitExceeded: Maximum number of snapshots allowed ({limit}) exceeded", resource),
+            "backups" => ($"BackupLimitExceeded: Maximum number of backups allowed ({limit}) exceeded", resource),
+            "backup_gigabytes" => ($"VolumeBackupSizeExceedsAvailableQuota: Requested backup exceeds allowed backup gigabytes quota. Requested {requested}G, quota is {limit}G and {used}G has been consumed.", resource),
+            "groups" => ($"GroupLimitExceeded: Maximum number of groups allowed ({limit}) exceeded", resource),
+            "per_volume_gigabytes" => ($"VolumeSizeExceedsLimit: Requested volume size {requested}G is larger than maximum allowed limit {limit}G.", resource),
             _ => ($"VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed gigabytes quota. Requested {requested}G, quota is {limit}G and {used}G has been consumed.", resource),
         };
         return new FaultException(

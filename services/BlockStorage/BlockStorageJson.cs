@@ -1,6 +1,8 @@
 using System.Text.Json.Serialization;
 using Nephos.BlockStorage.Attachments;
+using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Images;
+using Nephos.BlockStorage.Messages;
 using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
 using Nephos.BlockStorage.Volumes;
@@ -16,4 +18,8 @@ namespace Nephos.BlockStorage;
 [JsonSerializable(typeof(QuotaLimits))]
 [JsonSerializable(typeof(QuotaUsage))]
 [JsonSerializable(typeof(ImageLayer))]
+[JsonSerializable(typeof(Backup))]
+[JsonSerializable(typeof(BackupBucket))]
+[JsonSerializable(typeof(BackupManifest))]
+[JsonSerializable(typeof(Message))]
 internal sealed partial class BlockStorageJson : JsonSerializerContext;

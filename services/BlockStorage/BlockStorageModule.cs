@@ -1,8 +1,10 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Nephos.BlockStorage.Attachments;
+using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Devices;
 using Nephos.BlockStorage.Images;
+using Nephos.BlockStorage.Messages;
 using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
 using Nephos.BlockStorage.Volumes;
@@ -12,6 +14,7 @@ using Nephos.Hosting.Grpc;
 using Nephos.Kernel.Reconciliation;
 using Nephos.Kernel.State;
 using Image = Nephos.Protos.Image.V1;
+using ObjectStorage = Nephos.Protos.ObjectStorage.V1;
 using Storage = Nephos.Protos.Storage.V1;
 
 namespace Nephos.BlockStorage;
@@ -26,17 +29,23 @@ public static class BlockStorageModule
         services.AddNephosClient<Storage.BlockDevices.BlockDevicesClient>("storage");
         services.AddNephosClient<Image.Images.ImagesClient>("image");
         services.AddNephosClient<Image.ImageBlocks.ImageBlocksClient>("image");
+        services.AddNephosClient<ObjectStorage.Objects.ObjectsClient>("object");
         services.AddSingleton<IBlockDevices, GrpcBlockDevices>();
+        services.AddSingleton<IBackupObjects, ObjectStoreBackups>();
         services.AddSingleton<IImages, GrpcImages>();
         services.AddBlockStorageCore();
         services.AddHostedService<ImagePreparation>();
         services.AddReconciler<VolumeReconciler>();
         services.AddReconciler<ImageLayerReconciler>();
+        services.AddReconciler<BackupSweeper>();
+        services.AddReconciler<MessageReconciler>();
         services.AddSingleton<VolumesGrpcService>();
         services.AddSingleton<SnapshotsGrpcService>();
         services.AddSingleton<AttachmentsGrpcService>();
         services.AddSingleton<VolumeTypesGrpcService>();
         services.AddSingleton<QuotasGrpcService>();
+        services.AddSingleton<BackupsGrpcService>();
+        services.AddSingleton<MessagesGrpcService>();
     }
 
     public static void MapBlockStorage(this WebApplication app)
@@ -46,6 +55,8 @@ public static class BlockStorageModule
         app.MapGrpcService<AttachmentsGrpcService>();
         app.MapGrpcService<VolumeTypesGrpcService>();
         app.MapGrpcService<QuotasGrpcService>();
+        app.MapGrpcService<BackupsGrpcService>();
+        app.MapGrpcService<MessagesGrpcService>();
         Cinder.CinderRoutes.MapAll(app);
     }
 
@@ -55,6 +66,9 @@ public static class BlockStorageModule
         services.AddTableCache(Volume.Table);
         services.AddTableCache(Snapshot.Table);
         services.AddTableCache(Attachment.Table);
+        services.AddTableCache(Backup.Table);
+        services.AddTableCache(Message.Table);
+        services.AddSingleton<MessageLog>();
         services.AddSingleton<VolumeTypeService>();
         services.AddHostedService<VolumeTypeSeed>();
         services.AddSingleton<QuotaService>();
@@ -62,6 +76,14 @@ public static class BlockStorageModule
         services.AddSingleton<VolumeSteps>();
         services.AddSingleton<VolumeWorker>();
         services.AddHostedService(provider => provider.GetRequiredService<VolumeWorker>());
+        services.AddSingleton<ChunkStore>();
+        services.AddSingleton<BucketGates>();
+        services.AddSingleton<BackupRestorer>();
+        services.AddSingleton<BackupSteps>();
+        services.AddSingleton<BackupWorker>();
+        services.AddHostedService(provider => provider.GetRequiredService<BackupWorker>());
+        services.AddSingleton<BackupService>();
+        services.AddSingleton<BackupRecords>();
         services.AddSingleton<VolumeService>();
         services.AddSingleton<SnapshotService>();
         services.AddSingleton<AttachmentService>();

@@ -24,6 +24,28 @@ public sealed class BlockStorageOptions
     [Range(-1, int.MaxValue)]
     public long QuotaGigabytes { get; set; } = 10_000;
 
+    [Range(-1, int.MaxValue)]
+    public long QuotaBackups { get; set; } = 100;
+
+    [Range(-1, int.MaxValue)]
+    public long QuotaBackupGigabytes { get; set; } = 10_000;
+
+    [Range(-1, int.MaxValue)]
+    public long QuotaGroups { get; set; } = 100;
+
+    /// <summary>Where backups are kept: an account of the object store that belongs to no project.</summary>
+    [Required(AllowEmptyStrings = false)]
+    [RegularExpression("^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", ErrorMessage = "must be a short name of letters, digits, dots and dashes")]
+    public string BackupAccount { get; set; } = "nephos-backups";
+
+    /// <summary>How long after the last deletion the chunks that no backup names are looked for.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "30.00:00:00")]
+    public TimeSpan BackupGarbageTime { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>How long messages to users are kept.</summary>
+    [Range(typeof(TimeSpan), "00:01:00", "365.00:00:00")]
+    public TimeSpan MessageTime { get; set; } = TimeSpan.FromDays(30);
+
     /// <summary>How long a reservation holds when nothing follows.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan ReservationTime { get; set; } = TimeSpan.FromMinutes(10);

@@ -8,6 +8,13 @@ namespace Nephos.BlockStorage;
 /// <param name="Id">Null when everything that existed was told.</param>
 internal readonly record struct WatchedChange(string? Id, long Revision);
 
+/// <summary>A message to a watcher.</summary>
+/// <param name="Revision">Of the change.</param>
+/// <param name="Id">Null when everything that existed was told.</param>
+/// <param name="Shown">Null when the object is gone, or out of the watcher's sight.</param>
+internal readonly record struct Told<TShown>(long Revision, string? Id, TShown? Shown)
+    where TShown : class;
+
 /// <summary>Joins the changes of tables into one stream of ids.</summary>
 internal static class Watching
 {
@@ -31,6 +38,36 @@ internal static class Watching
     /// <summary>The ids of everything there is in a table, a mark, then the id of whatever changes.</summary>
     public static IAsyncEnumerable<WatchedChange> OfAsync<T>(TableCache<T> table, CancellationToken cancellationToken)
         where T : class => FollowAsync(table, (_, _) => Task.CompletedTask, cancellationToken);
+
+    /// <summary>Tells a watcher everything that it may see, that this was all, then each change of it.</summary>
+    /// <param name="table">What is watched.</param>
+    /// <param name="show">A record as the watcher sees it; null when it does not.</param>
+    /// <param name="tell">Sends one message.</param>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    public static async Task TellAsync<T, TShown>(
+        TableCache<T> table, Func<T, TShown?> show, Func<Told<TShown>, Task> tell, CancellationToken cancellationToken)
+        where T : class
+        where TShown : class
+    {
+        var told = new Dictionary<string, TShown>(StringComparer.Ordinal);
+        await foreach (var change in OfAsync(table, cancellationToken))
+        {
+            if (change.Id is not { } id)
+            {
+                await tell(new Told<TShown>(change.Revision, null, null));
+                continue;
+            }
+            var shown = table.Get(id) is { } record ? show(record) : null;
+            if (shown is null)
+            {
+                if (told.Remove(id)) await tell(new Told<TShown>(change.Revision, id, null));
+                continue;
+            }
+            if (told.TryGetValue(id, out var before) && before.Equals(shown)) continue;
+            told[id] = shown;
+            await tell(new Told<TShown>(change.Revision, id, shown));
+        }
+    }
 
     private static async IAsyncEnumerable<WatchedChange> FollowAsync<T>(
         TableCache<T> main, Func<ChannelWriter<WatchedChange>, CancellationToken, Task> pumpOther, [EnumeratorCancellation] CancellationToken cancellationToken)

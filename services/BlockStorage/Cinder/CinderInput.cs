@@ -41,6 +41,9 @@ internal static class CinderInput
         };
     }
 
+    /// <summary>A flag of the query; null when it is not given.</summary>
+    public static bool? QueryFlag(RestCall call, string name) => call.Query(name) is { } text ? Flag(new JsonObject { [name] = text }, name) : null;
+
     /// <summary>A size in GiB as bytes; null when there is none.</summary>
     public static long? Size(JsonObject from, string field)
     {

@@ -1,16 +1,14 @@
 using System.Text.Json.Nodes;
 using Nephos.BlockStorage.Devices;
-using Nephos.BlockStorage.Quotas;
-using Nephos.BlockStorage.VolumeTypes;
 using Nephos.Hosting;
 using Nephos.Hosting.Rest;
 using Nephos.Kernel.Errors;
 
 namespace Nephos.BlockStorage.Cinder;
 
-/// <summary>What a project may use, and what the operator runs.</summary>
+/// <summary>What the operator runs.</summary>
 internal sealed class CinderProject(
-    QuotaService quotas, VolumeTypeService types, IBlockDevices devices, BlockStorageOptions options, NephosOptions nephos, TimeProvider time)
+    IBlockDevices devices, BlockStorageOptions options, NephosOptions nephos, TimeProvider time)
 {
     private static readonly (string Name, string Alias, string Description, string Updated)[] Extensions =
     [
@@ -34,11 +32,6 @@ internal sealed class CinderProject(
     {
         routes.Get("/extensions", _ => Task.FromResult(ListExtensions()));
         routes.Get("/os-availability-zone", _ => Task.FromResult(ListZones()));
-        routes.Get("/limits", LimitsAsync);
-        routes.Get("/os-quota-sets/{target}", ShowQuotaAsync);
-        routes.Get("/os-quota-sets/{target}/defaults", DefaultQuotaAsync);
-        routes.Put("/os-quota-sets/{target}", SetQuotaAsync);
-        routes.Delete("/os-quota-sets/{target}", ResetQuotaAsync);
         routes.Get("/os-services", ServicesAsync);
         routes.Get("/os-hosts", HostsAsync);
         routes.Get("/scheduler-stats/get_pools", PoolsAsync);
@@ -62,80 +55,6 @@ internal sealed class CinderProject(
         ["availabilityZoneInfo"] = new JsonArray(
             new JsonObject { ["zoneName"] = options.AvailabilityZone, ["zoneState"] = new JsonObject { ["available"] = true } }),
     });
-
-    private async Task<RestResult> LimitsAsync(RestCall call)
-    {
-        var quota = await quotas.GetAsync(call.Operation, call.Query("project_id") ?? call.Operation.RequireProject(), call.Cancelled);
-        return RestResult.Json(200, new JsonObject
-        {
-            ["limits"] = new JsonObject
-            {
-                ["rate"] = new JsonArray(),
-                ["absolute"] = new JsonObject
-                {
-                    ["maxTotalVolumes"] = quota.Volumes.Limit,
-                    ["maxTotalVolumeGigabytes"] = quota.Gigabytes.Limit,
-                    ["maxTotalSnapshots"] = quota.Snapshots.Limit,
-                    ["maxTotalBackups"] = 0,
-                    ["maxTotalBackupGigabytes"] = 0,
-                    ["totalVolumesUsed"] = quota.Volumes.Used,
-                    ["totalGigabytesUsed"] = quota.Gigabytes.Used,
-                    ["totalSnapshotsUsed"] = quota.Snapshots.Used,
-                    ["totalBackupsUsed"] = 0,
-                    ["totalBackupGigabytesUsed"] = 0,
-                },
-            },
-        });
-    }
-
-    private async Task<RestResult> ShowQuotaAsync(RestCall call)
-    {
-        var quota = await quotas.GetAsync(call.Operation, call.Route("target"), call.Cancelled);
-        var usage = call.Query("usage") is { } flag && CinderInput.Flag(new JsonObject { ["usage"] = flag }, "usage") == true;
-        return await QuotaAsync(call, quota, usage, withId: true);
-    }
-
-    private Task<RestResult> DefaultQuotaAsync(RestCall call) => QuotaAsync(call, quotas.Defaults(call.Route("target")), usage: false, withId: true);
-
-    private async Task<RestResult> SetQuotaAsync(RestCall call)
-    {
-        var body = await CinderInput.ReadAsync(call, "quota_set");
-        var quota = await quotas.SetAsync(
-            call.Operation, call.Route("target"), CinderInput.Number(body, "volumes"), CinderInput.Number(body, "gigabytes"),
-            CinderInput.Number(body, "snapshots"), call.Cancelled);
-        return await QuotaAsync(call, quota, usage: false, withId: false);
-    }
-
-    private async Task<RestResult> ResetQuotaAsync(RestCall call)
-    {
-        await quotas.ResetAsync(call.Operation, call.Route("target"), call.Cancelled);
-        return RestResult.Empty(200);
-    }
-
-    // Limits per type are not offered, so they are without limit; of backups and groups there are none.
-    private async Task<RestResult> QuotaAsync(RestCall call, ProjectQuota quota, bool usage, bool withId)
-    {
-        var set = new JsonObject();
-        Add("volumes", quota.Volumes);
-        foreach (var type in await types.ListAsync(call.Operation, call.Cancelled))
-        {
-            Add($"volumes_{type.Name}", new QuotaEntry(-1, 0));
-            Add($"snapshots_{type.Name}", new QuotaEntry(-1, 0));
-            Add($"gigabytes_{type.Name}", new QuotaEntry(-1, 0));
-        }
-        Add("snapshots", quota.Snapshots);
-        Add("gigabytes", quota.Gigabytes);
-        Add("per_volume_gigabytes", new QuotaEntry(-1, 0));
-        Add("backups", default);
-        Add("backup_gigabytes", default);
-        Add("groups", default);
-        if (withId) set["id"] = quota.ProjectId;
-        return RestResult.Json(200, new JsonObject { ["quota_set"] = set });
-
-        void Add(string name, QuotaEntry entry) => set[name] = usage
-            ? new JsonObject { ["limit"] = entry.Limit, ["in_use"] = entry.Used, ["reserved"] = 0, ["allocated"] = 0 }
-            : entry.Limit;
-    }
 
     private async Task<RestResult> ServicesAsync(RestCall call)
     {
@@ -227,7 +146,7 @@ internal sealed class CinderProject(
     private async Task<RestResult> PoolsAsync(RestCall call)
     {
         call.Operation.RequireAdmin("scheduler_extension:scheduler_stats:get_pools");
-        var detail = call.Query("detail") is { } flag && CinderInput.Flag(new JsonObject { ["detail"] = flag }, "detail") == true;
+        var detail = CinderInput.QueryFlag(call, "detail") == true;
         var pools = new JsonArray();
         foreach (var device in await ListDevicesAsync(call))
         {

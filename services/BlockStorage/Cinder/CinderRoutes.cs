@@ -26,7 +26,7 @@ internal sealed class CinderRoutes(RestRoutes routes)
 
     /// <summary>Administrators may ask for the objects of all projects.</summary>
     public static bool AsksForAllProjects(RestCall call) =>
-        call.Operation.IsAdmin && call.Query("all_tenants") is { } flag && CinderInput.Flag(new JsonObject { ["all_tenants"] = flag }, "all_tenants") == true;
+        call.Operation.IsAdmin && CinderInput.QueryFlag(call, "all_tenants") == true;
 
     public static void MapAll(WebApplication app)
     {
@@ -40,6 +40,9 @@ internal sealed class CinderRoutes(RestRoutes routes)
         ActivatorUtilities.CreateInstance<CinderTypes>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderAttachments>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderProject>(app.Services).Map(routes);
+        ActivatorUtilities.CreateInstance<CinderQuotas>(app.Services).Map(routes);
+        ActivatorUtilities.CreateInstance<CinderBackups>(app.Services).Map(routes);
+        ActivatorUtilities.CreateInstance<CinderMessages>(app.Services).Map(routes);
     }
 
     private static RestResult Versions(RestCall call, int status) => RestResult.Json(status, new JsonObject

@@ -59,7 +59,7 @@ internal sealed class CinderSnapshots(SnapshotService snapshots)
         var all = status is not null && parsed is null ? [] : await snapshots.ListAsync(call.Operation, filter, call.Cancelled);
         var page = CinderList.Page(call, all, snapshot => snapshot.Id, SortKeys, BlockStorageFaults.SnapshotNotFound, out var more);
         var body = new JsonObject { ["snapshots"] = new JsonArray([.. page.Select(snapshot => CinderViews.Snapshot(call, snapshot, extended: detail))]) };
-        if (call.Version >= Counts && call.Query("with_count") is { } wanted && CinderInput.Flag(new JsonObject { ["with_count"] = wanted }, "with_count") == true)
+        if (call.Version >= Counts && CinderInput.QueryFlag(call, "with_count") == true)
             body["count"] = all.Count;
         CinderList.AddNext(call, body, "snapshots", $"/v3/{call.Route("project")}/snapshots{(detail ? "/detail" : "")}", page.LastOrDefault()?.Id ?? "", more);
         return RestResult.Json(200, body);

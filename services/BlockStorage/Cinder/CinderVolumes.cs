@@ -53,7 +53,7 @@ internal sealed class CinderVolumes(VolumeService volumes)
         {
             ["volumes"] = new JsonArray([.. page.Select(view => detail ? CinderViews.Detail(call, view, extended: true) : CinderViews.Summary(call, view))]),
         };
-        if (call.Version >= Counts && call.Query("with_count") is { } wanted && CinderInput.Flag(new JsonObject { ["with_count"] = wanted }, "with_count") == true)
+        if (call.Version >= Counts && CinderInput.QueryFlag(call, "with_count") == true)
             body["count"] = matching.Count;
         CinderList.AddNext(call, body, "volumes", $"/v3/{call.Route("project")}/volumes{(detail ? "/detail" : "")}", page.LastOrDefault()?.Volume.Id ?? "", more);
         return RestResult.Json(200, body);
@@ -72,7 +72,7 @@ internal sealed class CinderVolumes(VolumeService volumes)
         // A status that no volume can have is a list without volumes.
         if (status is not null && filter.Status is null) return [];
         var metadata = call.Query("metadata") is { } text ? CinderList.ParseMetadata(text) : null;
-        var bootable = call.Query("bootable") is { } flag ? CinderInput.Flag(new JsonObject { ["bootable"] = flag }, "bootable") : null;
+        var bootable = CinderInput.QueryFlag(call, "bootable");
         var like = call.Version >= NameLike ? call.Query("name~") : null;
         var (zone, type, size) = (call.Query("availability_zone"), call.Query("volume_type"), call.Query("size"));
         return
@@ -146,8 +146,8 @@ internal sealed class CinderVolumes(VolumeService volumes)
 
     private async Task<RestResult> DeleteAsync(RestCall call)
     {
-        var cascade = call.Query("cascade") is { } flag && CinderInput.Flag(new JsonObject { ["cascade"] = flag }, "cascade") == true;
-        var force = call.Query("force") is { } forced && CinderInput.Flag(new JsonObject { ["force"] = forced }, "force") == true;
+        var cascade = CinderInput.QueryFlag(call, "cascade") == true;
+        var force = CinderInput.QueryFlag(call, "force") == true;
         await volumes.DeleteAsync(call.Operation, call.Route("id"), cascade, force, call.Cancelled);
         return RestResult.Empty(202);
     }

@@ -34,6 +34,17 @@ internal sealed class GrpcBlockDevices(Wire.BlockDevices.BlockDevicesClient clie
     public async Task CreateSnapshotAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken) =>
         await client.CreateReplicaSnapshotAsync(SnapshotRef(deviceId, volumeId, snapshotId), await calls.AsServiceAsync(cancellationToken));
 
+    public async Task CreateSnapshotsAsync(
+        string deviceId, IReadOnlyList<(string VolumeId, string SnapshotId)> snapshots, CancellationToken cancellationToken)
+    {
+        var request = new Wire.CreateReplicaSnapshotsRequest { DeviceId = deviceId };
+        request.Snapshots.AddRange(snapshots.Select(pair => new Wire.CreateReplicaSnapshotsRequest.Types.VolumeSnapshot
+        {
+            VolumeId = pair.VolumeId, SnapshotId = pair.SnapshotId,
+        }));
+        await client.CreateReplicaSnapshotsAsync(request, await calls.AsServiceAsync(cancellationToken));
+    }
+
     public async Task DeleteSnapshotAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken) =>
         await client.DeleteReplicaSnapshotAsync(SnapshotRef(deviceId, volumeId, snapshotId), await calls.AsServiceAsync(cancellationToken));
 
@@ -65,13 +76,28 @@ internal sealed class GrpcBlockDevices(Wire.BlockDevices.BlockDevicesClient clie
     }
 
     public async Task<(long SizeBytes, IAsyncEnumerable<BlockChunk> Chunks)> ReadAsync(
-        string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken)
+        string deviceId, string volumeId, string snapshotId, BlockSpan? span, CancellationToken cancellationToken)
     {
         var call = client.ReadBlocks(
-            new Wire.ReadBlocksRequest { Replica = Ref(deviceId, volumeId), SnapshotId = snapshotId },
+            new Wire.ReadBlocksRequest
+            {
+                Replica = Ref(deviceId, volumeId), SnapshotId = snapshotId, OffsetBytes = span?.Offset ?? 0, LengthBytes = span?.Length ?? 0,
+            },
             await calls.AsServiceAsync(cancellationToken, Timeout.InfiniteTimeSpan));
         if (!await call.ResponseStream.MoveNext(cancellationToken)) throw Faults.Unavailable("The storage node ended the stream before it began.");
         return (call.ResponseStream.Current.SizeBytes, ChunksAsync(call, cancellationToken));
+    }
+
+    public async Task<IReadOnlyList<BlockSpan>> ListChangedAsync(
+        string deviceId, string volumeId, string snapshotId, string baseSnapshotId, CancellationToken cancellationToken)
+    {
+        using var call = client.ListChangedRanges(
+            new Wire.ListChangedRangesRequest { Replica = Ref(deviceId, volumeId), SnapshotId = snapshotId, BaseSnapshotId = baseSnapshotId },
+            await calls.AsServiceAsync(cancellationToken, Timeout.InfiniteTimeSpan));
+        var spans = new List<BlockSpan>();
+        while (await call.ResponseStream.MoveNext(cancellationToken))
+            spans.AddRange(call.ResponseStream.Current.Ranges.Select(range => new BlockSpan(range.OffsetBytes, range.LengthBytes)));
+        return spans;
     }
 
     private static async IAsyncEnumerable<BlockChunk> ChunksAsync(

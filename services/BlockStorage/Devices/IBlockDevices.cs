@@ -8,6 +8,12 @@ internal sealed record BlockDevice(string Id, string Zone, long CapacityBytes, l
 /// <summary>A range of content that is not all zero.</summary>
 internal readonly record struct BlockChunk(long Offset, ReadOnlyMemory<byte> Data);
 
+/// <summary>A range of a volume.</summary>
+internal readonly record struct BlockSpan(long Offset, long Length)
+{
+    public long End => Offset + Length;
+}
+
 /// <summary>What this service needs of the storage nodes. Every call may be repeated: what is so already is done.</summary>
 /// <remarks>Refusals are <see cref="FaultException"/> with the reasons NotFound, Conflict, InvalidArgument, StorageFull; Unavailable passes by itself.</remarks>
 internal interface IBlockDevices
@@ -25,6 +31,9 @@ internal interface IBlockDevices
 
     Task CreateSnapshotAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken);
 
+    /// <summary>Freezes several volumes of a device at one moment.</summary>
+    Task CreateSnapshotsAsync(string deviceId, IReadOnlyList<(string VolumeId, string SnapshotId)> snapshots, CancellationToken cancellationToken);
+
     Task DeleteSnapshotAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken);
 
     Task RollbackAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken);
@@ -35,5 +44,11 @@ internal interface IBlockDevices
     Task WriteAsync(string deviceId, string volumeId, long epoch, IAsyncEnumerable<BlockChunk> chunks, CancellationToken cancellationToken);
 
     /// <summary>The size of a snapshot and what in it is not zero, ascending.</summary>
-    Task<(long SizeBytes, IAsyncEnumerable<BlockChunk> Chunks)> ReadAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken);
+    /// <param name="span">Of this range only; null for all of it.</param>
+    Task<(long SizeBytes, IAsyncEnumerable<BlockChunk> Chunks)> ReadAsync(
+        string deviceId, string volumeId, string snapshotId, BlockSpan? span, CancellationToken cancellationToken);
+
+    /// <summary>Where two snapshots of one history may differ, ascending, in units of 4 MiB.</summary>
+    Task<IReadOnlyList<BlockSpan>> ListChangedAsync(
+        string deviceId, string volumeId, string snapshotId, string baseSnapshotId, CancellationToken cancellationToken);
 }

@@ -1,3 +1,5 @@
+using Google.Protobuf.Collections;
+using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Nephos.Hosting.Grpc;
 using Wire = Nephos.Protos.BlockStorage.V1;
@@ -14,18 +16,27 @@ internal sealed class QuotasGrpcService(QuotaService quotas) : Wire.BlockQuotas.
     }
 
     public override async Task<Wire.Quota> UpdateQuota(Wire.UpdateQuotaRequest request, ServerCallContext context) =>
-        ToWire(await quotas.SetAsync(
-            context.GetOperation(), request.ProjectId, request.HasVolumesLimit ? request.VolumesLimit : null,
-            request.HasGigabytesLimit ? request.GigabytesLimit : null, request.HasSnapshotsLimit ? request.SnapshotsLimit : null, context.CancellationToken));
+        ToWire(await quotas.SetAsync(context.GetOperation(), request.ProjectId, Checked(request.Limits), context.CancellationToken));
 
-    private static Wire.Quota ToWire(ProjectQuota quota) => new()
+    public override async Task<Empty> ResetQuota(Wire.ResetQuotaRequest request, ServerCallContext context)
     {
-        ProjectId = quota.ProjectId,
-        VolumesLimit = quota.Volumes.Limit,
-        VolumesUsed = quota.Volumes.Used,
-        GigabytesLimit = quota.Gigabytes.Limit,
-        GigabytesUsed = quota.Gigabytes.Used,
-        SnapshotsLimit = quota.Snapshots.Limit,
-        SnapshotsUsed = quota.Snapshots.Used,
-    };
+        await quotas.ResetAsync(context.GetOperation(), request.ProjectId, context.CancellationToken);
+        return new Empty();
+    }
+
+    public override async Task<Wire.Quota> GetQuotaClass(Wire.GetQuotaClassRequest request, ServerCallContext context) =>
+        ToWire(await quotas.GetClassAsync(context.GetOperation(), request.Name, context.CancellationToken));
+
+    public override async Task<Wire.Quota> UpdateQuotaClass(Wire.UpdateQuotaClassRequest request, ServerCallContext context) =>
+        ToWire(await quotas.SetClassAsync(context.GetOperation(), request.Name, Checked(request.Limits), context.CancellationToken));
+
+    private static Dictionary<string, long> Checked(MapField<string, long> limits) =>
+        limits.ToDictionary(limit => limit.Key, limit => QuotaService.CheckLimit(limit.Key, limit.Value));
+
+    private static Wire.Quota ToWire(ProjectQuota quota)
+    {
+        var wire = new Wire.Quota { ProjectId = quota.ProjectId };
+        foreach (var (resource, entry) in quota.Entries) wire.Resources[resource] = new Wire.QuotaEntry { Limit = entry.Limit, Used = entry.Used };
+        return wire;
+    }
 }

@@ -15,6 +15,12 @@ internal sealed record Snapshot
     public required string UserId { get; init; }
     public required string VolumeId { get; init; }
     public required string DeviceId { get; init; }
+
+    /// <summary>The type of the volume at that time, by which it is counted.</summary>
+    public string VolumeTypeId { get; init; } = "";
+
+    /// <summary>The snapshot of a group that it is a part of.</summary>
+    public string? GroupSnapshotId { get; init; }
     public string Name { get; init; } = "";
     public string? Description { get; init; }
     public required long SizeBytes { get; init; }

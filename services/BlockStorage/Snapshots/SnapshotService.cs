@@ -74,6 +74,7 @@ internal sealed class SnapshotService(IStateStore store, TableCache<Snapshot> sn
                         UserId = operation.UserId,
                         VolumeId = volume.Id,
                         DeviceId = volume.DeviceId!,
+                        VolumeTypeId = volume.VolumeTypeId,
                         Name = InputRules.Name("name", wish.Name),
                         Description = InputRules.Description(wish.Description),
                         SizeBytes = volume.ProvisionedBytes,
@@ -83,7 +84,8 @@ internal sealed class SnapshotService(IStateStore store, TableCache<Snapshot> sn
                         Generation = 1,
                     };
                     transaction.Insert(Snapshot.Table, snapshot);
-                    await quotas.ChangeAsync(transaction, volume.ProjectId, 0, snapshot.SizeGib, 1, cancellationToken);
+                    await quotas.ChangeAsync(
+                        transaction, volume.ProjectId, QuotaChange.Snapshots(1, snapshot.SizeGib, snapshot.VolumeTypeId), cancellationToken);
                     return snapshot;
                 },
                 cancellationToken);

@@ -69,27 +69,17 @@ internal sealed class SnapshotsGrpcService(SnapshotService snapshots, TableCache
         var filter = FromWire(request.Filter);
         var wide = operation.IsAdmin || operation.IsService;
         var project = wide && filter.ProjectId is { } asked ? asked : wide && filter.AllProjects ? null : operation.RequireProject();
-        var sent = new Dictionary<string, Wire.Snapshot>(StringComparer.Ordinal);
-        await foreach (var change in Watching.OfAsync(cache, context.CancellationToken))
-        {
-            var told = new Wire.SnapshotEvent { Revision = change.Revision };
-            if (change.Id is not { } id)
-            {
-                told.Synced = true;
-            }
-            else if (cache.Get(id) is { } record && Matches(record))
-            {
-                var wire = record.ToWire();
-                if (sent.TryGetValue(id, out var before) && before.Equals(wire)) continue;
-                sent[id] = told.Changed = wire;
-            }
-            else
-            {
-                if (!sent.Remove(id)) continue;
-                told.Deleted = id;
-            }
-            await responseStream.WriteAsync(told, context.CancellationToken);
-        }
+        await Watching.TellAsync(
+            cache, record => Matches(record) ? record.ToWire() : null,
+            told => responseStream.WriteAsync(
+                told switch
+                {
+                    { Id: null } => new Wire.SnapshotEvent { Revision = told.Revision, Synced = true },
+                    { Shown: { } shown } => new Wire.SnapshotEvent { Revision = told.Revision, Changed = shown },
+                    _ => new Wire.SnapshotEvent { Revision = told.Revision, Deleted = told.Id },
+                },
+                context.CancellationToken),
+            context.CancellationToken);
 
         bool Matches(Snapshot record) =>
             operation.CanSee(record.ProjectId) && (project is null || record.ProjectId == project)

@@ -56,6 +56,21 @@ internal sealed record Volume
     /// <summary>The image that the content is wanted in.</summary>
     public VolumeUpload? Upload { get; init; }
 
+    /// <summary>The backup that is being made of it.</summary>
+    public string? BackingUp { get; init; }
+
+    /// <summary>The backup whose content is wanted in it.</summary>
+    public string? RestoreFrom { get; init; }
+
+    /// <summary>The offer to another project that it is part of.</summary>
+    public string? TransferId { get; init; }
+
+    /// <summary>The group that it is a member of.</summary>
+    public string? GroupId { get; init; }
+
+    /// <summary>May be attached several times.</summary>
+    public bool Multiattach { get; init; }
+
     public bool Deleting { get; init; }
 
     /// <summary>About to be attached by somebody, until then.</summary>
@@ -72,7 +87,7 @@ internal sealed record Volume
     public long SizeGib => (SizeBytes + GibBytes - 1) / GibBytes;
 
     /// <summary>Whether there is something left to do on a device.</summary>
-    public bool IsPending => Deleting || (Failure is null && (!Provisioned || ProvisionedBytes < SizeBytes || RevertTo is not null || Upload is not null));
+    public bool IsPending => Deleting || (Failure is null && (!Provisioned || ProvisionedBytes < SizeBytes || RevertTo is not null || RestoreFrom is not null || Upload is not null));
 
     public Volume Changed(DateTimeOffset now) => this with { UpdatedAt = now, Generation = Generation + 1 };
 }

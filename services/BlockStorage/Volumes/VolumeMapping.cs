@@ -26,6 +26,8 @@ internal static class VolumeMapping
             AvailabilityZone = volume.AvailabilityZone,
             Bootable = volume.Bootable,
             ReadOnly = volume.ReadOnly,
+            Multiattach = volume.Multiattach,
+            GroupId = volume.GroupId ?? "",
             SourceImageId = volume.SourceImageId ?? "",
             SourceSnapshotId = volume.SourceSnapshotId ?? "",
             SourceVolumeId = volume.SourceVolumeId ?? "",
@@ -54,6 +56,9 @@ internal static class VolumeMapping
         VolumeStatus.Deleting => Wire.VolumeStatus.Deleting,
         VolumeStatus.Error => Wire.VolumeStatus.Error,
         VolumeStatus.Maintenance => Wire.VolumeStatus.Maintenance,
+        VolumeStatus.BackingUp => Wire.VolumeStatus.BackingUp,
+        VolumeStatus.RestoringBackup => Wire.VolumeStatus.RestoringBackup,
+        VolumeStatus.AwaitingTransfer => Wire.VolumeStatus.AwaitingTransfer,
         _ => throw new ArgumentOutOfRangeException(nameof(status), status, "Not a status."),
     };
 

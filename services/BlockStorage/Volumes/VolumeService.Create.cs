@@ -1,4 +1,6 @@
+using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Images;
+using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
@@ -18,6 +20,7 @@ internal sealed record VolumeWish
     public string? ImageId { get; init; }
     public string? SnapshotId { get; init; }
     public string? VolumeId { get; init; }
+    public string? BackupId { get; init; }
     public string? VolumeType { get; init; }
     public string? AvailabilityZone { get; init; }
     public IEnumerable<KeyValuePair<string, string>> Metadata { get; init; } = [];
@@ -39,6 +42,7 @@ internal sealed partial class VolumeService
         if (wish.Hidden && !privileged) throw Faults.Forbidden("volume:create_hidden");
         var projectId = wish.ProjectId is { } other && (privileged || other == operation.ProjectId) ? other : operation.RequireProject();
         var volume = await PrepareAsync(operation, wish, projectId, cancellationToken);
+        if (!volume.Hidden) await quotas.CheckSizeAsync(projectId, volume.SizeGib, cancellationToken);
         try
         {
             await store.TransactAsync(
@@ -47,7 +51,8 @@ internal sealed partial class VolumeService
                     // The source may go while this is prepared: its record is part of the commit.
                     await RequireSourceAsync(transaction, volume, cancellationToken);
                     transaction.Insert(Volume.Table, volume);
-                    if (!volume.Hidden) await quotas.ChangeAsync(transaction, projectId, 1, volume.SizeGib, 0, cancellationToken);
+                    if (!volume.Hidden)
+                        await quotas.ChangeAsync(transaction, projectId, QuotaChange.Volumes(1, volume.SizeGib, volume.VolumeTypeId), cancellationToken);
                 },
                 cancellationToken);
         }
@@ -69,8 +74,8 @@ internal sealed partial class VolumeService
 
     private async Task<Volume> PrepareAsync(OperationContext operation, VolumeWish wish, string projectId, CancellationToken cancellationToken)
     {
-        if (new[] { wish.ImageId, wish.SnapshotId, wish.VolumeId }.Count(source => source is not null) > 1)
-            throw Faults.Invalid("source", "at most one of image, snapshot and volume");
+        if (new[] { wish.ImageId, wish.SnapshotId, wish.VolumeId, wish.BackupId }.Count(source => source is not null) > 1)
+            throw Faults.Invalid("source", "at most one of image, snapshot, volume and backup");
         var type = wish.VolumeType is { Length: > 0 } asked ? await types.GetAsync(operation, asked, cancellationToken) : null;
         var zone = wish.AvailabilityZone is { Length: > 0 } wanted ? wanted : options.AvailabilityZone;
         if (zone != options.AvailabilityZone) throw Faults.Invalid("availability_zone", $"Availability zone '{zone}' is invalid.");
@@ -118,6 +123,23 @@ internal sealed partial class VolumeService
         {
             var source = Visible(operation, await store.GetAsync(Volume.Table, sourceId, cancellationToken), sourceId);
             return (Over(volume, source.SizeBytes, "source volume", source) with { SourceVolumeId = sourceId, DeviceId = source.DeviceId }, source.VolumeTypeId);
+        }
+        if (wish.BackupId is { } backupId)
+        {
+            var backup = BackupService.Visible(operation, await store.GetAsync(Backup.Table, backupId, cancellationToken), backupId);
+            var size = volume.SizeBytes > 0 ? volume.SizeBytes : RoundUpGib(backup.SizeBytes);
+            if (size < backup.SizeBytes)
+                throw Faults.Invalid("size", $"Volume size {size / Volume.GibBytes}GB cannot be smaller than the backup size {backup.SizeGib}GB. They must be >= backup size.");
+            var restored = volume with
+            {
+                SizeBytes = size,
+                RestoreFrom = backupId,
+                Description = volume.Description ?? backup.Source.Description,
+                Bootable = backup.Source.Bootable,
+                ImageMetadata = backup.Source.ImageMetadata,
+            };
+            // The type may be gone.
+            return (restored, await types.FindByIdAsync(backup.Source.VolumeTypeId, cancellationToken) is { } type ? type.Id : null);
         }
         return (volume, null);
     }
@@ -180,6 +202,11 @@ internal sealed partial class VolumeService
             var status = (await ViewAsync(source, transaction, cancellationToken)).Status;
             if (status is not (VolumeStatus.Available or VolumeStatus.InUse))
                 throw BlockStorageFaults.InvalidVolume($"Source volume {sourceId} must be available or in-use, but it is {status.ToCinder()}.");
+        }
+        else if (volume.RestoreFrom is { } backupId)
+        {
+            var backup = await transaction.GetAsync(Backup.Table, backupId, cancellationToken) ?? throw BlockStorageFaults.BackupNotFound(backupId);
+            BackupService.RequireRestorable(new BackupView(backup, Restoring: false));
         }
     }
 }

@@ -111,7 +111,7 @@ internal sealed partial class VolumeService(
                 if (volume.Deleting) return;
                 var own = await transaction.ListByAsync(Attachment.Table, "volume", id, cancellationToken);
                 if (own.Count > 0 && !force && !operation.IsService && !volume.Hidden) throw BlockStorageFaults.InvalidVolume(NotDeletable);
-                if (volume.Upload is not null && !force) throw BlockStorageFaults.InvalidVolume(NotDeletable);
+                if ((volume.Upload ?? (object?)volume.BackingUp ?? volume.RestoreFrom ?? volume.TransferId ?? volume.GroupId) is not null && !force && !operation.IsService) throw BlockStorageFaults.InvalidVolume(NotDeletable);
                 await RefuseWhileCopiedAsync(transaction, volume, cancellationToken);
                 foreach (var snapshot in await transaction.ListByAsync(Snapshot.Table, "volume", id, cancellationToken))
                 {
@@ -146,6 +146,7 @@ internal sealed partial class VolumeService(
             async (volume, transaction) =>
             {
                 InputRules.Size(sizeBytes, volume.Hidden);
+                if (!volume.Hidden) await quotas.CheckSizeAsync(volume.ProjectId, sizeBytes / Volume.GibBytes, cancellationToken);
                 var view = await ViewAsync(volume, transaction, cancellationToken);
                 if (sizeBytes == volume.SizeBytes && volume.Hidden) return volume;
                 if (view.Status != VolumeStatus.Available && !(online && view.Status is VolumeStatus.InUse or VolumeStatus.Attaching))
@@ -156,7 +157,8 @@ internal sealed partial class VolumeService(
                         "new_size", $"New size for extend must be greater than current size. (current: {volume.SizeGib}, extended: {sizeBytes / Volume.GibBytes}).");
                 }
                 var grown = volume with { SizeBytes = sizeBytes };
-                if (!volume.Hidden) await quotas.ChangeAsync(transaction, volume.ProjectId, 0, grown.SizeGib - volume.SizeGib, 0, cancellationToken);
+                if (!volume.Hidden) await quotas.ChangeAsync(
+                    transaction, volume.ProjectId, QuotaChange.Volumes(0, grown.SizeGib - volume.SizeGib, volume.VolumeTypeId), cancellationToken);
                 return grown;
             },
             cancellationToken);
@@ -289,6 +291,9 @@ internal static class VolumeStatusNames
     public static string ToCinder(this VolumeStatus status) => status switch
     {
         VolumeStatus.InUse => "in-use",
+        VolumeStatus.BackingUp => "backing-up",
+        VolumeStatus.RestoringBackup => "restoring-backup",
+        VolumeStatus.AwaitingTransfer => "awaiting-transfer",
         _ => status.ToString().ToLowerInvariant(),
     };
 

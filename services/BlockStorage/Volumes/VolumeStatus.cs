@@ -16,6 +16,9 @@ internal enum VolumeStatus
     Deleting,
     Error,
     Maintenance,
+    BackingUp,
+    RestoringBackup,
+    AwaitingTransfer,
 }
 
 /// <summary>A volume with its attachments, as one moment shows them.</summary>
@@ -32,6 +35,9 @@ internal sealed record VolumeView(Volume Volume, IReadOnlyList<Attachment> Attac
         VolumeStatus.Attaching => $"Waiting for node {Attachments[0].Node ?? "(none yet)"} to open attachment {Attachments[0].Id}.",
         VolumeStatus.Detaching => "Waiting for the end of an attachment.",
         VolumeStatus.Extending or VolumeStatus.Reverting or VolumeStatus.Deleting => "Waiting for the storage device.",
+        VolumeStatus.RestoringBackup => $"Waiting for the content of backup {Volume.RestoreFrom}.",
+        VolumeStatus.BackingUp => $"Backup {Volume.BackingUp} is being made.",
+        VolumeStatus.AwaitingTransfer => $"Transfer {Volume.TransferId} was offered.",
         VolumeStatus.Uploading => $"Image {Volume.Upload!.ImageId} is being filled.",
         _ => "",
     };
@@ -41,10 +47,13 @@ internal sealed record VolumeView(Volume Volume, IReadOnlyList<Attachment> Attac
         if (volume.Deleting) return VolumeStatus.Deleting;
         if (volume.AdminStatus is { } shown) return VolumeStatusNames.FromCinder(shown) ?? VolumeStatus.Error;
         if (volume.Failure is not null) return VolumeStatus.Error;
+        if (volume.RestoreFrom is not null) return VolumeStatus.RestoringBackup;
         if (!volume.Provisioned) return VolumeStatus.Creating;
         if (volume.RevertTo is not null) return VolumeStatus.Reverting;
         if (volume.ProvisionedBytes < volume.SizeBytes) return VolumeStatus.Extending;
         if (volume.Upload is not null) return VolumeStatus.Uploading;
+        if (volume.BackingUp is not null) return VolumeStatus.BackingUp;
+        if (volume.TransferId is not null) return VolumeStatus.AwaitingTransfer;
         if (attachments.Any(attachment => attachment.IsDetaching(now))) return VolumeStatus.Detaching;
         if (attachments.Any(attachment => attachment.OpenedAt is not null)) return VolumeStatus.InUse;
         if (attachments.Count > 0 || volume.ReservedUntil > now) return VolumeStatus.Attaching;

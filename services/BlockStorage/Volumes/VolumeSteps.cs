@@ -1,7 +1,9 @@
 using Microsoft.Extensions.Logging;
 using Nephos.BlockStorage.Attachments;
+using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Devices;
 using Nephos.BlockStorage.Images;
+using Nephos.BlockStorage.Messages;
 using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
 using Nephos.Kernel.Errors;
@@ -12,7 +14,8 @@ namespace Nephos.BlockStorage.Volumes;
 
 /// <summary>The steps from what a record wants to what a device has. Each may be cut off anywhere and run twice.</summary>
 internal sealed partial class VolumeSteps(
-    IStateStore store, IBlockDevices devices, ImageLayers layers, IImages images, QuotaService quotas, TimeProvider time, ILogger<VolumeSteps> logger)
+    IStateStore store, IBlockDevices devices, ImageLayers layers, IImages images, QuotaService quotas, BackupWorker backups, BackupSteps backupSteps,
+    MessageLog messages, TimeProvider time, ILogger<VolumeSteps> logger)
 {
     /// <summary>Does everything that can be done for a volume or a snapshot now.</summary>
     /// <exception cref="FaultException">Something passing is in the way; a later run goes on.</exception>
@@ -32,6 +35,13 @@ internal sealed partial class VolumeSteps(
         try
         {
             if (volume.Failure is not null) return;
+            if (volume.RestoreFrom is not null)
+            {
+                // Long work, which is somebody else's.
+                if (volume.DeviceId is null) volume = await PlaceAsync(volume, cancellationToken);
+                await backups.RunSoonAsync(volume.Id, cancellationToken);
+                return;
+            }
             if (!volume.Provisioned) volume = await ProvisionAsync(volume, cancellationToken);
             if (volume.SealedEpoch < volume.Epoch) volume = await SealAsync(volume, cancellationToken);
             if (volume.ProvisionedBytes < volume.SizeBytes) volume = await ResizeAsync(volume, cancellationToken);
@@ -42,6 +52,7 @@ internal sealed partial class VolumeSteps(
         {
             LogGivenUp(fault, volume.Id);
             await PutAsync(volume.Id, current => GiveUp(current, fault.Message), cancellationToken);
+            await messages.AddAsync(volume.ProjectId, "VOLUME", volume.Id, ActionOf(volume), fault.Message, cancellationToken);
         }
     }
 
@@ -58,13 +69,24 @@ internal sealed partial class VolumeSteps(
             : volume with { Upload = null };
     }
 
+    // What was being done when it failed.
+    private static MessageAction ActionOf(Volume volume)
+    {
+        if (!volume.Provisioned)
+            return volume.DeviceId is null ? MessageLog.Schedule : volume.SourceImageId is null ? MessageLog.CreateFailed : MessageLog.ImageFailed;
+        if (volume.RevertTo is not null) return MessageLog.RevertFailed;
+        return volume.ProvisionedBytes < volume.SizeBytes ? MessageLog.ExtendFailed : MessageLog.UploadFailed;
+    }
+
+    private async Task<Volume> PlaceAsync(Volume volume, CancellationToken cancellationToken)
+    {
+        var chosen = await ChooseDeviceAsync(volume, cancellationToken);
+        return await PutAsync(volume.Id, current => current with { DeviceId = current.DeviceId ?? chosen }, cancellationToken) ?? volume;
+    }
+
     private async Task<Volume> ProvisionAsync(Volume volume, CancellationToken cancellationToken)
     {
-        if (volume.DeviceId is null)
-        {
-            var chosen = await ChooseDeviceAsync(volume, cancellationToken);
-            volume = await PutAsync(volume.Id, current => current with { DeviceId = current.DeviceId ?? chosen }, cancellationToken) ?? volume;
-        }
+        if (volume.DeviceId is null) volume = await PlaceAsync(volume, cancellationToken);
         var device = volume.DeviceId!;
         if (volume.SourceVolumeId is { } sourceId)
         {
@@ -97,6 +119,9 @@ internal sealed partial class VolumeSteps(
     {
         var healthy = (await devices.ListAsync(cancellationToken)).Where(device => !device.Failed).OrderByDescending(device => device.FreeBytes).ToList();
         if (healthy.Count == 0) throw Faults.Unavailable("No block device is in working order.");
+        if (volume.RestoreFrom is { } backupId && await store.GetAsync(Backup.Table, backupId, cancellationToken) is { LocalSnapshot: true } backup
+            && healthy.Find(device => device.Id == backup.DeviceId) is { FreeBytes: > 0 } origin)
+            return origin.Id;
         if (volume.SourceImageId is { } imageId)
         {
             var known = (await store.ListAsync(ImageLayer.Table, imageId + "/", cancellationToken)).Where(layer => !layer.Deleting).ToDictionary(layer => layer.DeviceId);
@@ -141,7 +166,7 @@ internal sealed partial class VolumeSteps(
         await devices.CreateSnapshotAsync(volume.DeviceId!, volume.Id, upload.ImageId, cancellationToken);
         if (await images.ExistsAsync(upload.ImageId, cancellationToken))
         {
-            var (size, chunks) = await devices.ReadAsync(volume.DeviceId!, volume.Id, upload.ImageId, cancellationToken);
+            var (size, chunks) = await devices.ReadAsync(volume.DeviceId!, volume.Id, upload.ImageId, span: null, cancellationToken);
             await images.UploadAsync(upload.ImageId, size, chunks, cancellationToken);
         }
         await devices.DeleteSnapshotAsync(volume.DeviceId!, volume.Id, upload.ImageId, cancellationToken);
@@ -158,6 +183,8 @@ internal sealed partial class VolumeSteps(
             if (volume.Upload is { } upload) await devices.DeleteSnapshotAsync(device, volume.Id, upload.ImageId, cancellationToken);
             await devices.DeleteAsync(device, volume.Id, cancellationToken);
         }
+        foreach (var backup in await store.ListByAsync(Backup.Table, "volume", volume.Id, cancellationToken))
+            if (backup.LocalSnapshot) await backupSteps.ForgetLocalAsync(backup, cancellationToken);
         await store.TransactAsync(
             async transaction =>
             {
@@ -165,7 +192,8 @@ internal sealed partial class VolumeSteps(
                 foreach (var attachment in await transaction.ListByAsync(Attachment.Table, "volume", volume.Id, cancellationToken))
                     transaction.Delete(Attachment.Table, attachment.Id);
                 transaction.Delete(Volume.Table, volume.Id);
-                if (!current.Hidden) await quotas.ChangeAsync(transaction, current.ProjectId, -1, -current.SizeGib, 0, cancellationToken);
+                if (!current.Hidden)
+                    await quotas.ChangeAsync(transaction, current.ProjectId, QuotaChange.Volumes(-1, -current.SizeGib, current.VolumeTypeId), cancellationToken);
             },
             cancellationToken);
         LogDeleted(volume.Id);
@@ -181,7 +209,7 @@ internal sealed partial class VolumeSteps(
                 {
                     if (await transaction.GetAsync(Snapshot.Table, snapshot.Id, cancellationToken) is not { } current) return;
                     transaction.Delete(Snapshot.Table, snapshot.Id);
-                    await quotas.ChangeAsync(transaction, current.ProjectId, 0, -current.SizeGib, -1, cancellationToken);
+                    await quotas.ChangeAsync(transaction, current.ProjectId, QuotaChange.Snapshots(-1, -current.SizeGib, current.VolumeTypeId), cancellationToken);
                 },
                 cancellationToken);
             return;
@@ -196,6 +224,7 @@ internal sealed partial class VolumeSteps(
         {
             LogGivenUp(fault, snapshot.Id);
             await PutSnapshotAsync(snapshot.Id, current => current with { Failure = fault.Message }, cancellationToken);
+            await messages.AddAsync(snapshot.ProjectId, "VOLUME_SNAPSHOT", snapshot.Id, MessageLog.SnapshotFailed, fault.Message, cancellationToken);
         }
     }
 
@@ -209,7 +238,7 @@ internal sealed partial class VolumeSteps(
             if (volume == before) return volume;
             // A size that could not be had is given back.
             if (!volume.Hidden && volume.SizeGib != before.SizeGib)
-                await quotas.ChangeAsync(transaction, volume.ProjectId, 0, volume.SizeGib - before.SizeGib, 0, cancellationToken);
+                await quotas.ChangeAsync(transaction, volume.ProjectId, QuotaChange.Volumes(0, volume.SizeGib - before.SizeGib, volume.VolumeTypeId), cancellationToken);
             volume = volume.Changed(time.GetUtcNow());
             transaction.Put(Volume.Table, volume);
             return volume;

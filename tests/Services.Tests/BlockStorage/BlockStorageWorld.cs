@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Nephos.BlockStorage;
 using Nephos.BlockStorage.Attachments;
+using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Devices;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Quotas;
@@ -13,6 +14,7 @@ using Nephos.BlockStorage.Snapshots;
 using Nephos.BlockStorage.Volumes;
 using Nephos.BlockStorage.VolumeTypes;
 using Nephos.Kernel.Operations;
+using Nephos.Kernel.Reconciliation;
 using Nephos.Kernel.State;
 using Nephos.State;
 
@@ -30,6 +32,8 @@ internal sealed class BlockStorageWorld : IAsyncDisposable
 
     public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
     public FakeDevices Devices => (FakeDevices)Get<IBlockDevices>();
+    public FakeBackupObjects Objects => (FakeBackupObjects)Get<IBackupObjects>();
+    public BackupService Backups => Get<BackupService>();
     public FakeImages Images => (FakeImages)Get<IImages>();
     public IStateStore Store => Get<IStateStore>();
     public VolumeService Volumes => Get<VolumeService>();
@@ -58,6 +62,7 @@ internal sealed class BlockStorageWorld : IAsyncDisposable
         services.AddSingleton(options ?? new BlockStorageOptions());
         services.AddSingleton<IBlockDevices, FakeDevices>();
         services.AddSingleton<IImages, FakeImages>();
+        services.AddSingleton<IBackupObjects, FakeBackupObjects>();
         services.AddSingleton<TimeProvider>(provider => provider.GetRequiredService<FakeTimeProvider>());
         services.AddSingleton(provider => StateRegistration.Open(
             new StateStoreOptions { Engine = StateEngine.Memory }, provider.GetRequiredService<TimeProvider>(), NullLoggerFactory.Instance));
@@ -68,6 +73,10 @@ internal sealed class BlockStorageWorld : IAsyncDisposable
         foreach (var hosted in world._services.GetServices<IHostedService>()) await hosted.StartAsync(None);
         return world;
     }
+
+    public BackupSweeper Sweeper() => new(
+        Store, Get<TableCache<Backup>>(), Objects, Get<ChunkStore>(), Get<BucketGates>(), Get<BackupWorker>(), Get<BlockStorageOptions>(), Time,
+        new ReconcilerRegistry(), NullLogger<BackupSweeper>.Instance);
 
     public Task<VolumeView> CreateAsync(VolumeWish? wish = null, OperationContext? operation = null) =>
         Volumes.CreateAsync(operation ?? User, wish ?? new VolumeWish { Name = "v", SizeBytes = Gib }, wait: true, None);
@@ -82,6 +91,8 @@ internal sealed class BlockStorageWorld : IAsyncDisposable
             var pending = (await Store.ListAsync(Volume.Table, "", None)).Where(volume => volume.IsPending || volume.SealedEpoch < volume.Epoch).Select(volume => volume.Id)
                 .Concat((await Store.ListAsync(Snapshot.Table, "", None)).Where(snapshot => snapshot.IsPending).Select(snapshot => snapshot.Id)).ToList();
             foreach (var id in pending) await Worker.RunSoonAsync(id, None);
+            foreach (var backup in (await Store.ListAsync(Backup.Table, "", None)).Where(backup => backup.IsPending))
+                await Get<BackupWorker>().RunSoonAsync(backup.Id, None);
         }
     }
 

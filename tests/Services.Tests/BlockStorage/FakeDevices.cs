@@ -81,6 +81,17 @@ internal sealed class FakeDevices : IBlockDevices
         return true;
     });
 
+    public Task CreateSnapshotsAsync(
+        string deviceId, IReadOnlyList<(string VolumeId, string SnapshotId)> snapshots, CancellationToken cancellationToken) => Do("snapshots", () =>
+    {
+        foreach (var (volumeId, snapshotId) in snapshots)
+        {
+            var volume = Volume(volumeId);
+            _snapshots.TryAdd(snapshotId, (volumeId, volume.Size, new SortedDictionary<long, byte[]>(volume.Data)));
+        }
+        return true;
+    });
+
     public Task DeleteSnapshotAsync(string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken) =>
         Do("delete-snapshot", () => _snapshots.Remove(snapshotId));
 
@@ -111,13 +122,28 @@ internal sealed class FakeDevices : IBlockDevices
     }
 
     public Task<(long SizeBytes, IAsyncEnumerable<BlockChunk> Chunks)> ReadAsync(
-        string deviceId, string volumeId, string snapshotId, CancellationToken cancellationToken) =>
-        Do("read", () => (Snapshot(snapshotId).Size, ToChunks(Snapshot(snapshotId).Data)));
+        string deviceId, string volumeId, string snapshotId, BlockSpan? span, CancellationToken cancellationToken) =>
+        Do("read", () => (Snapshot(snapshotId).Size, ToChunks(Snapshot(snapshotId).Data, span ?? new BlockSpan(0, long.MaxValue))));
 
-    private static async IAsyncEnumerable<BlockChunk> ToChunks(SortedDictionary<long, byte[]> data)
+    /// <summary>By content, which is what comparing maps comes to.</summary>
+    public Task<IReadOnlyList<BlockSpan>> ListChangedAsync(
+        string deviceId, string volumeId, string snapshotId, string baseSnapshotId, CancellationToken cancellationToken) => Do("changed", () =>
+    {
+        const long extent = 4 << 20;
+        var (now, before) = (Snapshot(snapshotId).Data, Snapshot(baseSnapshotId).Data);
+        return (IReadOnlyList<BlockSpan>)
+        [
+            .. now.Keys.Union(before.Keys)
+                .Where(offset => !ReferenceEquals(now.GetValueOrDefault(offset), before.GetValueOrDefault(offset)))
+                .Select(offset => offset / extent).Distinct().Order().Select(index => new BlockSpan(index * extent, extent)),
+        ];
+    });
+
+    private static async IAsyncEnumerable<BlockChunk> ToChunks(SortedDictionary<long, byte[]> data, BlockSpan span)
     {
         foreach (var (offset, bytes) in data)
         {
+            if (offset < span.Offset || offset >= span.End) continue;
             await Task.Yield();
             yield return new BlockChunk(offset, bytes);
         }

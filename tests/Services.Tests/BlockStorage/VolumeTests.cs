@@ -1,6 +1,7 @@
 using Nephos.BlockStorage;
 using Nephos.BlockStorage.Devices;
 using Nephos.BlockStorage.Images;
+using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
 using Nephos.BlockStorage.Volumes;
 using Nephos.Kernel;
@@ -150,12 +151,12 @@ public sealed class VolumeTests
         }));
         Assert.Equal(3, tries.Count(made => made));
         var quota = await world.Quotas.GetAsync(world.User, "project-a", None);
-        Assert.Equal((3L, 3L), (quota.Volumes.Used, quota.Gigabytes.Used));
+        Assert.Equal((3L, 3L), (quota[QuotaResources.Volumes].Used, quota[QuotaResources.Gigabytes].Used));
         await world.CreateAsync(operation: world.Other);
         var mine = await world.Volumes.ListAsync(world.User, new VolumeFilter(), None);
         await world.Volumes.DeleteAsync(world.User, mine[0].Volume.Id, false, false, None);
         await world.SettleAsync();
-        Assert.Equal(2, (await world.Quotas.GetAsync(world.User, "project-a", None)).Volumes.Used);
+        Assert.Equal(2, (await world.Quotas.GetAsync(world.User, "project-a", None))[QuotaResources.Volumes].Used);
     }
 
     [Fact]
@@ -167,7 +168,7 @@ public sealed class VolumeTests
         Assert.Equal(ErrorReason.QuotaExceeded, (await Refused(world.Volumes.ExtendAsync(world.User, volume.Volume.Id, 7 * Gib, false, None))).Reason);
         var grown = await world.Volumes.ExtendAsync(world.User, volume.Volume.Id, 6 * Gib, false, None);
         Assert.Equal((VolumeStatus.Available, 6 * Gib), (grown.Status, world.Devices.SizeOf(volume.Volume.Id)));
-        Assert.Equal(10, (await world.Quotas.GetAsync(world.User, "project-a", None)).Gigabytes.Used);
+        Assert.Equal(10, (await world.Quotas.GetAsync(world.User, "project-a", None))[QuotaResources.Gigabytes].Used);
         Assert.Equal(ErrorReason.InvalidArgument, (await Refused(world.Volumes.ExtendAsync(world.User, volume.Volume.Id, 6 * Gib, false, None))).Reason);
     }
 
@@ -198,7 +199,7 @@ public sealed class VolumeTests
         var made = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => world.CreateAsync(wish)));
         Assert.Single(made.Select(view => view.Volume.Id).Distinct());
         Assert.NotEqual(made[0].Volume.Id, (await world.CreateAsync(wish, world.Other)).Volume.Id);
-        Assert.Equal(1, (await world.Quotas.GetAsync(world.User, "project-a", None)).Volumes.Used);
+        Assert.Equal(1, (await world.Quotas.GetAsync(world.User, "project-a", None))[QuotaResources.Volumes].Used);
     }
 
     [Fact]
@@ -218,7 +219,7 @@ public sealed class VolumeTests
         Assert.Empty(world.Devices.Snapshots);
         Assert.Empty(await world.Attachments.ListAsync(world.Admin, null, null, null, allProjects: true, None));
         var quota = await world.Quotas.GetAsync(world.User, "project-a", None);
-        Assert.Equal((0L, 0L, 0L), (quota.Volumes.Used, quota.Gigabytes.Used, quota.Snapshots.Used));
+        Assert.Equal((0L, 0L, 0L), (quota[QuotaResources.Volumes].Used, quota[QuotaResources.Gigabytes].Used, quota[QuotaResources.Snapshots].Used));
     }
 
     [Fact]
@@ -271,7 +272,7 @@ public sealed class VolumeTests
                 await world.SettleAsync();
                 Assert.Empty(world.Devices.Volumes);
                 Assert.Equal([image], world.Devices.Snapshots);
-                Assert.Equal(0, (await world.Quotas.GetAsync(world.User, "project-a", None)).Gigabytes.Used);
+                Assert.Equal(0, (await world.Quotas.GetAsync(world.User, "project-a", None))[QuotaResources.Gigabytes].Used);
                 if (!failed) break;
                 Assert.True(failing < 29, "There is no end to the calls.");
             }
