@@ -94,7 +94,7 @@ internal sealed class CinderVolumeActions(VolumeService volumes, AttachmentServi
         var visibility = CinderInput.Text(input, "visibility") ?? "shared";
         var isProtected = CinderInput.Flag(input, "protected") ?? false;
         var (imageId, view) = await volumes.UploadAsync(
-            call.Operation, id, wanted, visibility, isProtected, CinderInput.Flag(input, "force") ?? false, call.Cancelled);
+            call.Operation, id, wanted, new Dictionary<string, string>(), visibility, isProtected, CinderInput.Flag(input, "force") ?? false, call.Cancelled);
         var type = await types.FindByIdAsync(view.Volume.VolumeTypeId, call.Cancelled);
         return RestResult.Json(202, new JsonObject
         {

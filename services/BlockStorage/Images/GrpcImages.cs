@@ -77,12 +77,13 @@ internal sealed class GrpcImages(Wire.Images.ImagesClient images, Wire.ImageBloc
         }
     }
 
-    public async Task<string> CreateAsync(
-        OperationContext operation, string projectId, string name, string diskFormat, string containerFormat, string visibility, bool isProtected,
+    public async Task CreateAsync(
+        OperationContext operation, string imageId, string projectId, string name, string diskFormat, string containerFormat, string visibility, bool isProtected,
         IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken)
     {
         var request = new Wire.CreateImageRequest
         {
+            Id = imageId,
             Name = name,
             DiskFormat = diskFormat,
             ContainerFormat = containerFormat,
@@ -98,13 +99,26 @@ internal sealed class GrpcImages(Wire.Images.ImagesClient images, Wire.ImageBloc
             Owner = projectId == operation.ProjectId ? "" : projectId,
         };
         foreach (var (key, value) in properties) request.Properties[key] = value;
-        return (await images.CreateImageAsync(request, await ForUserAsync(operation, cancellationToken))).Id;
+        await images.CreateImageAsync(request, await ForUserAsync(operation, cancellationToken));
+    }
+
+    public async Task DeleteAsync(string imageId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await images.DeleteImageAsync(new Wire.DeleteImageRequest { ImageId = imageId }, await calls.AsServiceAsync(cancellationToken));
+        }
+        catch (FaultException fault) when (fault.Rule.Code == Protos.Errors.V1.Code.NotFound)
+        {
+            // Somebody was faster.
+        }
     }
 
     public async Task UploadAsync(string imageId, long sizeBytes, IAsyncEnumerable<BlockChunk> chunks, CancellationToken cancellationToken)
     {
         var image = await images.GetImageAsync(new Wire.GetImageRequest { ImageId = imageId }, await calls.AsServiceAsync(cancellationToken));
         if (image.Status is Wire.ImageStatus.Active or Wire.ImageStatus.Deactivated) return;
+        if (image.Status == Wire.ImageStatus.Saving) throw Faults.Unavailable($"An earlier upload of image {imageId} has not ended yet.");
         using var call = images.UploadImage(await calls.AsServiceAsync(cancellationToken, Timeout.InfiniteTimeSpan));
         try
         {

@@ -23,11 +23,16 @@ internal interface IImages
     /// <summary>Ids of images as they become active; all there are first. Runs until cancelled or the image service goes away.</summary>
     IAsyncEnumerable<string> WatchActiveAsync(CancellationToken cancellationToken);
 
-    /// <summary>Makes the record of an image to be uploaded, in the name of the caller.</summary>
-    Task<string> CreateAsync(
-        OperationContext operation, string projectId, string name, string diskFormat, string containerFormat, string visibility, bool isProtected,
+    /// <summary>Makes the record of an image to be uploaded, in the name of the caller, under an id of the caller's choice.</summary>
+    Task CreateAsync(
+        OperationContext operation, string imageId, string projectId, string name, string diskFormat, string containerFormat, string visibility, bool isProtected,
         IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken);
 
-    /// <summary>Uploads raw content; the image is active when it returns. An image that has its data already is left as it is.</summary>
+    /// <summary>Deletes an image that was never filled; one that is gone is no error.</summary>
+    Task DeleteAsync(string imageId, CancellationToken cancellationToken);
+
+    /// <summary>Uploads ascending ranges, with zeros between them; the image is active when it returns. An image that has its data already is
+    /// left as it is.</summary>
+    /// <exception cref="Kernel.Errors.FaultException">Unavailable while an upload that has died is not yet known to be dead.</exception>
     Task UploadAsync(string imageId, long sizeBytes, IAsyncEnumerable<BlockChunk> chunks, CancellationToken cancellationToken);
 }

@@ -92,4 +92,6 @@ internal sealed record Volume
     public Volume Changed(DateTimeOffset now) => this with { UpdatedAt = now, Generation = Generation + 1 };
 }
 
-internal sealed record VolumeUpload(string ImageId, string ImageName, string DiskFormat, string ContainerFormat);
+/// <param name="DiskFormat">raw or qcow2.</param>
+/// <param name="AskedAt">The image is made right after; one that is still missing later never will be.</param>
+internal sealed record VolumeUpload(string ImageId, string ImageName, string DiskFormat, string ContainerFormat, DateTimeOffset AskedAt = default);

@@ -7,6 +7,7 @@ using Nephos.Kernel;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
 using Nephos.Kernel.State;
+using Nephos.Protos.Errors.V1;
 
 namespace Nephos.BlockStorage.Volumes;
 
@@ -119,7 +120,7 @@ internal sealed partial class VolumeService(
                     transaction.Put(Snapshot.Table, (snapshot with { Deleting = true }).Changed(time.GetUtcNow()));
                 }
                 foreach (var attachment in own) transaction.Delete(Attachment.Table, attachment.Id);
-                transaction.Put(Volume.Table, (volume with { Deleting = true, Upload = null, Epoch = volume.Epoch + 1 }).Changed(time.GetUtcNow()));
+                transaction.Put(Volume.Table, (volume with { Deleting = true, Epoch = volume.Epoch + 1 }).Changed(time.GetUtcNow()));
             },
             cancellationToken);
         worker.Nudge(id);
@@ -217,29 +218,47 @@ internal sealed partial class VolumeService(
     }
 
     /// <summary>Makes an image of the content.</summary>
+    /// <param name="wanted">Its image id may be empty: a new one.</param>
+    /// <param name="given">Properties of the image besides those that the volume has of the image it was made from.</param>
     /// <returns>The id of the image, which becomes active later.</returns>
     public async Task<(string ImageId, VolumeView View)> UploadAsync(
-        OperationContext operation, string id, VolumeUpload wanted, string visibility, bool isProtected, bool force, CancellationToken cancellationToken)
+        OperationContext operation, string id, VolumeUpload wanted, IReadOnlyDictionary<string, string> given, string visibility, bool isProtected, bool force,
+        CancellationToken cancellationToken)
     {
         operation.RequireMember("volume_extension:volume_actions:upload_image");
-        if (wanted.DiskFormat != "raw") throw Faults.Invalid("disk_format", "must be raw");
+        if (wanted.DiskFormat is not ("raw" or "qcow2")) throw Faults.Invalid("disk_format", "must be raw or qcow2");
         if (wanted.ContainerFormat != "bare") throw Faults.Invalid("container_format", "must be bare");
         if (wanted.ImageName.Length is 0 or > InputRules.NameCharsMax) throw Faults.Invalid("image_name", $"has 1 to {InputRules.NameCharsMax} characters");
         var view = await GetAsync(operation, id, cancellationToken);
+        if (wanted.ImageId.Length > 0 && (view.Volume.Upload?.ImageId == wanted.ImageId || await images.ExistsAsync(wanted.ImageId, cancellationToken)))
+            return (wanted.ImageId, view);
         RequireUploadable(view, force);
         var properties = view.Volume.ImageMetadata.Where(item => !ImageFields.Contains(item.Key)).ToDictionary();
-        var imageId = await images.CreateAsync(
-            operation, view.Volume.ProjectId, wanted.ImageName, wanted.DiskFormat, wanted.ContainerFormat, visibility, isProtected, properties, cancellationToken);
+        foreach (var (key, value) in given) properties[key] = value;
+        var upload = wanted with { ImageId = wanted.ImageId.Length > 0 ? wanted.ImageId : Ids.NewUuid(), AskedAt = time.GetUtcNow() };
+        // The wish first: an image that nobody will fill must not be left by a process that ends between the two.
         var volume = await ChangeAsync(
             operation, id,
             async (volume, transaction) =>
             {
                 RequireUploadable(await ViewAsync(volume, transaction, cancellationToken), force);
-                return volume with { Upload = wanted with { ImageId = imageId } };
+                return volume with { Upload = upload };
             },
             cancellationToken);
+        try
+        {
+            await images.CreateAsync(
+                operation, upload.ImageId, volume.ProjectId, upload.ImageName, upload.DiskFormat, upload.ContainerFormat, visibility, isProtected, properties,
+                cancellationToken);
+        }
+        catch (FaultException fault) when (fault.Reason != ErrorReason.Unavailable)
+        {
+            await ChangeAsync(
+                operation, id, (volume, _) => Task.FromResult(volume.Upload?.ImageId == upload.ImageId ? volume with { Upload = null } : volume), cancellationToken);
+            throw;
+        }
         worker.Nudge(id);
-        return (imageId, await ViewAsync(volume, cancellationToken));
+        return (upload.ImageId, await ViewAsync(volume, cancellationToken));
     }
 
     private static void RequireUploadable(VolumeView view, bool force)

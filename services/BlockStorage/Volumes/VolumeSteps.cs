@@ -17,6 +17,9 @@ internal sealed partial class VolumeSteps(
     IStateStore store, IBlockDevices devices, ImageLayers layers, IImages images, QuotaService quotas, BackupWorker backups, BackupSteps backupSteps,
     MessageLog messages, TimeProvider time, ILogger<VolumeSteps> logger)
 {
+    /// <summary>How long an image may take to be made after it was wanted.</summary>
+    private static readonly TimeSpan ImagePatience = TimeSpan.FromMinutes(1);
+
     /// <summary>Does everything that can be done for a volume or a snapshot now.</summary>
     /// <exception cref="FaultException">Something passing is in the way; a later run goes on.</exception>
     public async Task RunAsync(string id, CancellationToken cancellationToken)
@@ -166,11 +169,34 @@ internal sealed partial class VolumeSteps(
         await devices.CreateSnapshotAsync(volume.DeviceId!, volume.Id, upload.ImageId, cancellationToken);
         if (await images.ExistsAsync(upload.ImageId, cancellationToken))
         {
-            var (size, chunks) = await devices.ReadAsync(volume.DeviceId!, volume.Id, upload.ImageId, span: null, cancellationToken);
-            await images.UploadAsync(upload.ImageId, size, chunks, cancellationToken);
+            try
+            {
+                await FillAsync(volume, upload, cancellationToken);
+            }
+            catch (FaultException fault) when (IsFinal(fault) || fault.Rule.Code == Code.ResourceExhausted)
+            {
+                LogGivenUp(fault, upload.ImageId);
+                await images.DeleteAsync(upload.ImageId, cancellationToken);
+            }
+        }
+        else if (time.GetUtcNow() < upload.AskedAt + ImagePatience)
+        {
+            throw Faults.Unavailable($"Image {upload.ImageId} is not made yet.");
         }
         await devices.DeleteSnapshotAsync(volume.DeviceId!, volume.Id, upload.ImageId, cancellationToken);
         await PutAsync(volume.Id, current => current.Upload?.ImageId == upload.ImageId ? current with { Upload = null } : current, cancellationToken);
+    }
+
+    private async Task FillAsync(Volume volume, VolumeUpload upload, CancellationToken cancellationToken)
+    {
+        var (size, chunks) = await devices.ReadAsync(volume.DeviceId!, volume.Id, upload.ImageId, span: null, cancellationToken);
+        if (upload.DiskFormat == "qcow2")
+        {
+            var file = await Qcow2Stream.PlanAsync(size, chunks, cancellationToken);
+            (_, chunks) = await devices.ReadAsync(volume.DeviceId!, volume.Id, upload.ImageId, span: null, cancellationToken);
+            (size, chunks) = (file.SizeBytes, file.WriteAsync(chunks, cancellationToken));
+        }
+        await images.UploadAsync(upload.ImageId, size, chunks, cancellationToken);
     }
 
     private async Task DeleteAsync(Volume volume, CancellationToken cancellationToken)
@@ -180,7 +206,8 @@ internal sealed partial class VolumeSteps(
         if (volume.DeviceId is { } device)
         {
             if (volume.SourceVolumeId is { } sourceId) await devices.DeleteSnapshotAsync(device, sourceId, volume.Id, cancellationToken);
-            if (volume.Upload is { } upload) await devices.DeleteSnapshotAsync(device, volume.Id, upload.ImageId, cancellationToken);
+            // An image that was promised gets its content first.
+            if (volume.Upload is { } upload) await UploadAsync(volume, upload, cancellationToken);
             await devices.DeleteAsync(device, volume.Id, cancellationToken);
         }
         foreach (var backup in await store.ListByAsync(Backup.Table, "volume", volume.Id, cancellationToken))

@@ -85,9 +85,9 @@ internal sealed class VolumesGrpcService(VolumeService volumes, TableCache<Volum
     public override async Task<Wire.UploadVolumeToImageResponse> UploadVolumeToImage(Wire.UploadVolumeToImageRequest request, ServerCallContext context)
     {
         var wanted = new VolumeUpload(
-            "", request.ImageName, Given(request.DiskFormat) ?? "raw", Given(request.ContainerFormat) ?? "bare");
+            request.ImageId, request.ImageName, Given(request.DiskFormat) ?? "raw", Given(request.ContainerFormat) ?? "bare");
         var (imageId, view) = await volumes.UploadAsync(
-            context.GetOperation(), request.VolumeId, wanted, request.Visibility, request.Protected, request.Force, context.CancellationToken);
+            context.GetOperation(), request.VolumeId, wanted, request.Properties, request.Visibility, request.Protected, request.Force, context.CancellationToken);
         return new Wire.UploadVolumeToImageResponse
         {
             ImageId = imageId,

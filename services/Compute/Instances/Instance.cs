@@ -101,6 +101,9 @@ internal sealed record Instance
     /// <summary><see cref="PowerGeneration"/> of the end of the last rescue.</summary>
     public long UnrescuePowerGeneration { get; init; }
 
+    /// <summary>The image that is made of the root disk when it is shelved, and deleted when it runs again; null: none.</summary>
+    public string? ShelvedImageId { get; init; }
+
     /// <summary>The group it was created in; null: none.</summary>
     public string? GroupId { get; init; }
 

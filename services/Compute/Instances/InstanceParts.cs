@@ -17,6 +17,9 @@ internal sealed record InstanceParts
     /// <summary>What each node should do about the instance. More than one while it leaves a node.</summary>
     public IReadOnlyList<Order> Orders { get; init; } = [];
 
+    /// <summary>The image of the shelved root disk whose upload was begun; null: none.</summary>
+    public string? ShelvedImageId { get; init; }
+
     /// <summary>The last failure of making a part, for people; null when the last pass was clean.</summary>
     public string? LastError { get; init; }
 

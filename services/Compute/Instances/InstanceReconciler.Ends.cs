@@ -122,6 +122,10 @@ internal sealed partial class InstanceReconciler
             await Task.WhenAll(
                 _ports.RemoveAllAsync(pass.Instance, pass.Parts, cancellationToken),
                 _disks.RemoveAllAsync(pass.Instance, pass.Parts, cancellationToken));
+            if (pass.Instance.ShelvedImageId is { } imageId)
+            {
+                await images.DropImageAsync(imageId, cancellationToken);
+            }
             foreach (var port in pass.Parts.Ports.ToList())
             {
                 pass.RemovePort(port);

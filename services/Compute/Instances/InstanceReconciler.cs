@@ -16,6 +16,7 @@ internal sealed partial class InstanceReconciler(
     NodeRegistry nodes,
     INetworkApi network,
     IVolumeApi volumes,
+    IImageApi images,
     QuotaService quotas,
     ActionLog actions,
     ComputeOptions options,
@@ -90,6 +91,7 @@ internal sealed partial class InstanceReconciler(
             }
             await _ports.ReleaseAsync(pass, cancellationToken);
             await _disks.ReleaseAsync(pass, cancellationToken);
+            await DropShelvedImageAsync(pass, cancellationToken);
         }
         DropFinishedOrders(pass);
         await ObserveAsync(pass, cancellationToken);
@@ -131,32 +133,6 @@ internal sealed partial class InstanceReconciler(
         var nics = instance.Nics.Where(_ => instance.LaunchedAt is null);
         return disks.All(disk => pass.Parts.DiskOf(disk, instance.RootNonce) is { AttachmentId: not null })
             && nics.All(nic => pass.Parts.PortOf(nic) is { Details: not null, BoundNode: not null });
-    }
-
-    private async Task ShelveAsync(PassState pass, CancellationToken cancellationToken)
-    {
-        if (pass.Instance.Claim is null)
-        {
-            return;
-        }
-        foreach (var order in pass.Parts.Orders.ToList())
-        {
-            pass.SetOrder(InstanceOrders.Remove(order, pass.Now));
-        }
-        if (!HasLeft(pass))
-        {
-            return;
-        }
-        await _disks.DetachAllAsync(pass, cancellationToken);
-        await _ports.UnbindAsync(pass, cancellationToken);
-        await store.TransactAsync(async transaction =>
-        {
-            if (await transaction.GetAsync(Instance.Table, pass.Instance.Id, cancellationToken) is { Desired: DesiredState.Shelved, Claim: { } claim } now)
-            {
-                await ReleaseClaimAsync(transaction, claim, cancellationToken);
-                transaction.Put(Instance.Table, now with { Claim = null, UpdatedAt = pass.Now });
-            }
-        }, cancellationToken);
     }
 
     /// <summary>No node that can be asked has anything of the instance any more, or it had time enough to say so.</summary>

@@ -166,22 +166,13 @@ internal sealed partial class InstanceService
             [VmState.Active, VmState.Stopped, VmState.Paused, VmState.Suspended], respectLock: true, (_, instance, _, _) => Task.FromResult((instance, true)), cancellationToken);
         var root = details.Instance.Disks.First(disk => disk.IsRoot);
         var volumeId = VolumeIdOf(details, root) ?? throw Faults.Conflict($"Instance {id} has no root disk yet.");
-        var imageId = await volumes.UploadToImageAsync(operation, volumeId, name, cancellationToken);
-        var properties = new SortedDictionary<string, string>(details.Instance.ImageProperties.ToDictionary(), StringComparer.Ordinal)
-        {
-            ["image_type"] = type,
-            ["instance_uuid"] = id,
-            ["user_id"] = operation.UserId,
-        };
-        if (details.Instance.ImageId is { } baseId)
-        {
-            properties["base_image_ref"] = baseId;
-        }
+        var properties = SnapshotImage.PropertiesOf(details.Instance, type, operation.UserId);
         foreach (var (key, value) in metadata)
         {
             properties[key] = value;
         }
-        await images.SetPropertiesAsync(operation, imageId, properties, cancellationToken);
+        var imageId = Ids.NewUuid();
+        await volumes.UploadToImageAsync(volumeId, imageId, name, properties, cancellationToken);
         return imageId;
     }
 

@@ -70,7 +70,10 @@ internal sealed partial class InstanceService(
 
     public Task<InstanceDetails> ShelveAsync(OperationContext operation, string id, CancellationToken cancellationToken) =>
         ActAsync(operation, id, "shelve", [VmState.Active, VmState.Stopped, VmState.Paused, VmState.Suspended],
-            (instance, now) => instance.Wanting(DesiredState.Shelved, now), cancellationToken);
+            (instance, now) => instance.Wanting(DesiredState.Shelved, now) with
+            {
+                ShelvedImageId = instance.Disks.Any(disk => disk is { IsRoot: true, Hidden: true }) ? Ids.NewUuid() : null,
+            }, cancellationToken);
 
     /// <summary>Frees the node of a shelved instance, which is under way already: shelving does so by itself.</summary>
     public async Task<InstanceDetails> OffloadAsync(OperationContext operation, string id, CancellationToken cancellationToken)

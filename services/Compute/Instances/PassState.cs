@@ -52,6 +52,8 @@ internal sealed class PassState(
 
     public void RemoveOrder(Order order) => Update(parts => parts with { Orders = [.. parts.Orders.Where(item => item.NodeId != order.NodeId)] });
 
+    public void SetShelvedImage(string imageId) => Update(parts => parts with { ShelvedImageId = imageId });
+
     /// <summary>Writes down how the pass went; null: without trouble.</summary>
     public void SetError(string? error)
     {

@@ -1,4 +1,3 @@
-using Google.Protobuf.WellKnownTypes;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
@@ -32,18 +31,8 @@ internal sealed class GrpcImageApi(Wire.Images.ImagesClient images, ServiceCalls
     public async Task DeleteImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
         await images.DeleteImageAsync(new Wire.DeleteImageRequest { ImageId = Known(imageId) }, await calls.WithUserRightsAsync(operation, cancellationToken));
 
-    public async Task SetPropertiesAsync(
-        OperationContext operation, string imageId, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken)
-    {
-        var image = await GetAsync(operation, imageId, cancellationToken);
-        foreach (var (key, value) in properties)
-        {
-            image.Properties[key] = value;
-        }
-        await images.UpdateImageAsync(
-            new Wire.UpdateImageRequest { Image = image, UpdateMask = new FieldMask { Paths = { "properties" } } },
-            await calls.WithUserRightsAsync(operation, cancellationToken));
-    }
+    public Task DropImageAsync(string imageId, CancellationToken cancellationToken) => Gone.IsFineAsync(async () =>
+        await images.DeleteImageAsync(new Wire.DeleteImageRequest { ImageId = imageId }, await calls.AsServiceAsync(cancellationToken)));
 
     private async Task<Wire.Image> GetAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
         await images.GetImageAsync(new Wire.GetImageRequest { ImageId = Known(imageId) }, await calls.WithUserRightsAsync(operation, cancellationToken));

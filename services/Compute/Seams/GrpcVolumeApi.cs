@@ -114,14 +114,15 @@ internal sealed class GrpcVolumeApi(
         return [.. answer.Volumes.Select(ToRef).Where(volume => volume.Hidden && volume.OwnerInstanceId == instanceId)];
     }
 
-    public async Task<string> UploadToImageAsync(OperationContext operation, string volumeId, string imageName, CancellationToken cancellationToken)
+    public async Task UploadToImageAsync(
+        string volumeId, string imageId, string imageName, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken)
     {
-        // The root disk is hidden from its user, so this service asks; the image belongs to the volume's project.
-        var answer = await volumes.UploadVolumeToImageAsync(new Wire.UploadVolumeToImageRequest
+        // The root disk is hidden from its user, so this service asks.
+        await volumes.UploadVolumeToImageAsync(new Wire.UploadVolumeToImageRequest
         {
-            VolumeId = volumeId, ImageName = imageName, DiskFormat = "raw", ContainerFormat = "bare", Visibility = "private", Force = true,
+            VolumeId = volumeId, ImageId = imageId, ImageName = imageName, DiskFormat = "qcow2", ContainerFormat = "bare", Visibility = "private", Force = true,
+            Properties = { properties.ToDictionary() },
         }, await calls.AsServiceAsync(cancellationToken));
-        return answer.ImageId;
     }
 
     public async IAsyncEnumerable<string> WatchInstancesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -156,7 +157,7 @@ internal sealed class GrpcVolumeApi(
         {
             Wire.VolumeStatus.Available => VolumeState.Available,
             // Its content is there; an attachment of somebody else is refused where one is made.
-            Wire.VolumeStatus.Attaching or Wire.VolumeStatus.InUse or Wire.VolumeStatus.Detaching or Wire.VolumeStatus.Uploading => VolumeState.InUse,
+            Wire.VolumeStatus.Attaching or Wire.VolumeStatus.InUse or Wire.VolumeStatus.Detaching => VolumeState.InUse,
             Wire.VolumeStatus.Error => VolumeState.Error,
             Wire.VolumeStatus.Deleting => VolumeState.Deleting,
             _ => VolumeState.Working,

@@ -22,7 +22,7 @@ internal sealed record ImageRef(
     public bool IsActive => Status == "active";
 }
 
-/// <summary>What this service needs of images; calls are made on behalf of a user.</summary>
+/// <summary>What this service needs of images. Calls with an operation are made on behalf of its user, the others by this service itself.</summary>
 internal interface IImageApi
 {
     /// <exception cref="FaultException">NotFound.</exception>
@@ -33,6 +33,6 @@ internal interface IImageApi
     /// <exception cref="FaultException">NotFound; Forbidden when protected.</exception>
     Task DeleteImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken);
 
-    /// <summary>Adds free properties.</summary>
-    Task SetPropertiesAsync(OperationContext operation, string imageId, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken);
+    /// <summary>Deletes an image that this service had made; one that is gone is no error.</summary>
+    Task DropImageAsync(string imageId, CancellationToken cancellationToken);
 }

@@ -65,9 +65,10 @@ internal interface IVolumeApi
     /// <summary>Hidden volumes that an instance owns.</summary>
     Task<IReadOnlyList<VolumeRef>> ListOwnedAsync(string instanceId, CancellationToken cancellationToken);
 
-    /// <summary>Makes an image of the content of a volume.</summary>
-    /// <returns>The id of the image, which is not active yet.</returns>
-    Task<string> UploadToImageAsync(OperationContext operation, string volumeId, string imageName, CancellationToken cancellationToken);
+    /// <summary>Makes an image of the content of a volume, owned by the volume's project. The same image id again is the same
+    /// upload. The volume is <see cref="VolumeState.Working"/> until the image has its content.</summary>
+    Task UploadToImageAsync(
+        string volumeId, string imageId, string imageName, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken);
 
     /// <summary>Instances one of whose volumes changed, for as long as the caller listens.</summary>
     IAsyncEnumerable<string> WatchInstancesAsync(CancellationToken cancellationToken);

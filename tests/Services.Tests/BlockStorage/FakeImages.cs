@@ -16,15 +16,26 @@ internal sealed class FakeImages : IImages
 
     public Dictionary<string, (long Size, List<BlockChunk> Chunks)> Uploads { get; } = [];
 
+    public Dictionary<string, string> Formats { get; } = [];
+
+    /// <summary>Thrown by making an image.</summary>
+    public Action? CreateFault { get; set; }
+
+    /// <summary>Thrown by filling one.</summary>
+    public Action? UploadFault { get; set; }
+
     public string Add(string project, long virtualSizeBytes, params BlockChunk[] chunks)
     {
         var id = Ids.NewUuid();
+        Put(id, project, virtualSizeBytes, chunks);
+        return id;
+    }
+
+    private void Put(string id, string project, long virtualSizeBytes, params BlockChunk[] chunks) =>
         _images[id] = (
             new ImageInfo(id, "linux", Active: true, "qcow2", "bare", "5eb63bbbe01eeed093cb22bb8f5acdc3", 1000, virtualSizeBytes, 0, 64,
                 new Dictionary<string, string> { ["hw_disk_bus"] = "virtio" }),
             project, [.. chunks]);
-        return id;
-    }
 
     public void Remove(string id) => _images.Remove(id);
 
@@ -55,12 +66,25 @@ internal sealed class FakeImages : IImages
         await Task.Delay(Timeout.Infinite, cancellationToken);
     }
 
-    public Task<string> CreateAsync(
-        OperationContext operation, string projectId, string name, string diskFormat, string containerFormat, string visibility, bool isProtected,
-        IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken) => Task.FromResult(Add(projectId, 0));
+    public Task CreateAsync(
+        OperationContext operation, string imageId, string projectId, string name, string diskFormat, string containerFormat, string visibility, bool isProtected,
+        IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken)
+    {
+        CreateFault?.Invoke();
+        Put(imageId, projectId, 0);
+        Formats[imageId] = diskFormat;
+        return Task.CompletedTask;
+    }
+
+    public Task DeleteAsync(string imageId, CancellationToken cancellationToken)
+    {
+        Remove(imageId);
+        return Task.CompletedTask;
+    }
 
     public async Task UploadAsync(string imageId, long sizeBytes, IAsyncEnumerable<BlockChunk> chunks, CancellationToken cancellationToken)
     {
+        UploadFault?.Invoke();
         var all = new List<BlockChunk>();
         await foreach (var chunk in chunks.WithCancellation(cancellationToken)) all.Add(chunk);
         Uploads[imageId] = (sizeBytes, all);

@@ -15,6 +15,7 @@ namespace Nephos.Services.Tests.BlockStorage;
 
 public sealed class VolumeTests
 {
+    private static readonly Dictionary<string, string> NoProperties = [];
     [Fact]
     public async Task A_blank_volume_is_available_when_the_call_is_answered()
     {
@@ -228,10 +229,60 @@ public sealed class VolumeTests
         await using var world = await StartAsync();
         var volume = await world.CreateAsync();
         world.Devices.Put(volume.Volume.Id, 4096, [3, 3]);
-        var (image, _) = await world.Volumes.UploadAsync(world.User, volume.Volume.Id, new VolumeUpload("", "img", "raw", "bare"), "private", false, false, None);
+        var (image, _) = await world.Volumes.UploadAsync(world.User, volume.Volume.Id, new VolumeUpload("", "img", "raw", "bare"), NoProperties, "private", false, false, None);
         await world.SettleAsync();
         Assert.Equal((Gib, 4096L), (world.Images.Uploads[image].Size, world.Images.Uploads[image].Chunks.Single().Offset));
         Assert.Equal(VolumeStatus.Available, (await world.GetAsync(volume.Volume.Id)).Status);
+        Assert.Empty(world.Devices.Snapshots);
+    }
+
+    [Fact]
+    public async Task The_same_image_again_is_the_same_upload()
+    {
+        await using var world = await StartAsync();
+        var volume = await world.CreateAsync();
+        var wanted = new VolumeUpload(Kernel.Ids.NewUuid(), "img", "qcow2", "bare");
+        var (image, _) = await world.Volumes.UploadAsync(world.User, volume.Volume.Id, wanted, NoProperties, "private", false, false, None);
+        await world.Volumes.UploadAsync(world.User, volume.Volume.Id, wanted, NoProperties, "private", false, false, None);
+        await world.SettleAsync();
+        await world.Volumes.UploadAsync(world.User, volume.Volume.Id, wanted, NoProperties, "private", false, false, None);
+        Assert.Equal(wanted.ImageId, image);
+        Assert.Equal(image, Assert.Single(world.Images.Uploads).Key);
+        Assert.Equal(VolumeStatus.Available, (await world.GetAsync(volume.Volume.Id)).Status);
+    }
+
+    [Fact]
+    public async Task A_volume_whose_image_cannot_be_made_or_filled_is_free_again_and_no_image_is_left()
+    {
+        await using var world = await StartAsync();
+        var volume = await world.CreateAsync();
+        var wanted = new VolumeUpload("", "img", "raw", "bare");
+        world.Images.CreateFault = () => throw new FaultException(ErrorReason.QuotaExceeded, "no more images");
+        await Refused(world.Volumes.UploadAsync(world.User, volume.Volume.Id, wanted, NoProperties, "private", false, false, None));
+        Assert.Equal(VolumeStatus.Available, (await world.GetAsync(volume.Volume.Id)).Status);
+
+        world.Images.CreateFault = null;
+        world.Images.UploadFault = () => throw new FaultException(ErrorReason.QuotaExceeded, "no more bytes");
+        var (image, _) = await world.Volumes.UploadAsync(world.User, volume.Volume.Id, wanted, NoProperties, "private", false, false, None);
+        await world.SettleAsync();
+        Assert.Equal(VolumeStatus.Available, (await world.GetAsync(volume.Volume.Id)).Status);
+        Assert.False(await world.Images.ExistsAsync(image, None));
+        Assert.Empty(world.Devices.Snapshots);
+    }
+
+    [Fact]
+    public async Task A_volume_that_is_deleted_while_it_is_uploaded_fills_its_image_first()
+    {
+        await using var world = await StartAsync();
+        var volume = await world.CreateAsync();
+        world.Images.UploadFault = () => throw Faults.Unavailable("not now");
+        var (image, _) = await world.Volumes.UploadAsync(
+            world.User, volume.Volume.Id, new VolumeUpload("", "img", "raw", "bare"), NoProperties, "private", false, false, None);
+        await world.Volumes.DeleteAsync(world.Admin, volume.Volume.Id, cascade: false, force: true, None);
+        world.Images.UploadFault = null;
+        await world.SettleAsync();
+        Assert.Contains(image, world.Images.Uploads.Keys);
+        Assert.Empty(world.Devices.Volumes);
         Assert.Empty(world.Devices.Snapshots);
     }
 

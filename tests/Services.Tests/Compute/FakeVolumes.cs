@@ -19,7 +19,8 @@ internal sealed class FakeVolumes(Interference interference) : IVolumeApi
 
     public ConcurrentDictionary<string, AttachmentRef> Attachments { get; } = new();
 
-    public List<string> Uploaded { get; } = [];
+    /// <summary>By image.</summary>
+    public ConcurrentDictionary<string, (string VolumeId, string Name, IReadOnlyDictionary<string, string> Properties)> Uploaded { get; } = new();
 
     /// <summary>False: new volumes stay in the making until <see cref="Finish"/>.</summary>
     public bool Quick { get; set; } = true;
@@ -132,10 +133,11 @@ internal sealed class FakeVolumes(Interference interference) : IVolumeApi
         return Task.FromResult<IReadOnlyList<VolumeRef>>([.. Volumes.Values.Where(volume => volume.OwnerInstanceId == instanceId)]);
     }
 
-    public Task<string> UploadToImageAsync(OperationContext operation, string volumeId, string imageName, CancellationToken cancellationToken)
+    public Task UploadToImageAsync(
+        string volumeId, string imageId, string imageName, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken)
     {
-        Uploaded.Add(volumeId);
-        return Task.FromResult(Ids.NewUuid());
+        Uploaded[imageId] = (volumeId, imageName, properties);
+        return Task.CompletedTask;
     }
 
     public async IAsyncEnumerable<string> WatchInstancesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -152,7 +154,7 @@ internal sealed class FakeImages : IImageApi
 {
     public ConcurrentDictionary<string, ImageRef> Images { get; } = new();
 
-    public ConcurrentDictionary<string, IReadOnlyDictionary<string, string>> Properties { get; } = new();
+    public ConcurrentBag<string> Dropped { get; } = [];
 
     public string Add(string name = "cirros", long virtualSizeBytes = 64L << 20, long minRamMib = 0, long minDiskGib = 0, string status = "active")
     {
@@ -171,10 +173,10 @@ internal sealed class FakeImages : IImageApi
     public Task DeleteImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
         Images.TryRemove(imageId, out _) ? Task.CompletedTask : throw Faults.NotFound("Image", imageId);
 
-    public Task SetPropertiesAsync(
-        OperationContext operation, string imageId, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken)
+    public Task DropImageAsync(string imageId, CancellationToken cancellationToken)
     {
-        Properties[imageId] = properties;
+        Dropped.Add(imageId);
+        Images.TryRemove(imageId, out _);
         return Task.CompletedTask;
     }
 }

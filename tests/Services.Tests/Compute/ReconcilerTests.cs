@@ -443,11 +443,15 @@ public sealed class ReconcilerTests
         Assert.Equal((InstanceStatus.ShelvedOffloaded, null), StatusOf(await world.SettleAsync(id)));
         Assert.Equal(0, (await world.UsageOfAsync("node")).Instances);
         Assert.Empty(world.Volumes.Attachments);
+        var (image, made) = Assert.Single(world.Volumes.Uploaded);
+        Assert.Equal((volume, "vm-shelved", id), (made.VolumeId, made.Name, made.Properties["instance_uuid"]));
+        Assert.Empty(world.Images.Dropped);
 
         await world.Instances.UnshelveAsync(ComputeWorld.User, id, (false, null), null, None);
         Assert.Equal((InstanceStatus.Active, null), StatusOf(await world.SettleAsync(id)));
         Assert.Equal(volume, Assert.Single(world.Volumes.Volumes.Keys));
         Assert.Equal(port, Assert.Single(world.Network.Ports.Keys));
+        Assert.Equal(image, Assert.Single(world.Images.Dropped));
     }
 
     [Fact]
