@@ -51,6 +51,15 @@ boot.SetAction(async (parse, cancellationToken) =>
     await Boot.RunAsync(target, parse.GetValue(count), cancellationToken);
 });
 
+var few = new Option<int>("--count") { Description = "Servers", DefaultValueFactory = _ => 20 };
+var latency = new Command("boot-latency", "Create servers one after the other; the time until QEMU runs and where it goes") { few };
+latency.SetAction(async (parse, cancellationToken) =>
+{
+    using var target = await Target.OpenAsync(parse.GetValue(state)!, cancellationToken);
+    using var scenario = new BootLatency(target);
+    await scenario.RunAsync(parse.GetValue(few), cancellationToken);
+});
+
 var idle = new Command("idle", "Memory and processor time of the idle server");
 idle.SetAction(async (parse, cancellationToken) =>
 {
@@ -63,7 +72,7 @@ idle.SetAction(async (parse, cancellationToken) =>
         $"idle: {target.Process.ResidentBytes() / 1e6:0} MB resident, {(target.Process.CpuTime() - before) / period * 100:0.0} % of a core"));
 });
 
-foreach (var command in new[] { objects, validation, tokens, grpc, create, boot, idle })
+foreach (var command in new[] { objects, validation, tokens, grpc, create, boot, latency, idle })
 {
     root.Subcommands.Add(command);
 }
