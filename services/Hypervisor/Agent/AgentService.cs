@@ -8,6 +8,7 @@ using Nephos.Hosting.Grpc;
 using Nephos.Hosting.StatusPages;
 using Nephos.Hypervisor.Instances;
 using Nephos.Hypervisor.Metadata;
+using Nephos.Hypervisor.Qemu;
 using Nephos.Kernel.Errors;
 using Wire = Nephos.Protos.Compute.V1;
 
@@ -36,7 +37,11 @@ internal sealed partial class AgentService(
         new("hypervisor.network", $"{ports.Kind}: {ports.Reason}"),
         new("hypervisor.stream", _stream),
         new("hypervisor.instances", $"{agent.RunningCount} running of {agent.Specs.Count()}"),
+        .. ports.Kind == PortWiring.User ? agent.Specs.SelectMany(Forwards) : [],
     ];
+
+    private static IEnumerable<KeyValuePair<string, string>> Forwards(InstanceSpec spec) => spec.Ports.Select(port =>
+        KeyValuePair.Create($"hypervisor.ssh.{spec.Id}", QemuDevices.SshForward(port.Id).ToString()));
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {

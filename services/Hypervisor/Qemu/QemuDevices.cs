@@ -11,6 +11,8 @@ namespace Nephos.Hypervisor.Qemu;
 /// <summary>Names and descriptions of devices: the same objects on the command line and over QMP.</summary>
 internal static class QemuDevices
 {
+    private const int SshForwardPort = 2222;
+
     private const int VirtioSerialCharsMax = 20;
     private const string VolumePrefix = "vol-";
     private const string PortPrefix = "port-";
@@ -107,7 +109,7 @@ internal static class QemuDevices
         {
             ["type"] = "user",
             ["id"] = Netdev(port.Id),
-            ["hostfwd"] = new JsonArray(new JsonObject { ["str"] = "tcp:127.0.0.1:0-:22" }),
+            ["hostfwd"] = new JsonArray(new JsonObject { ["str"] = $"tcp:{SshForward(port.Id).Address}:{SshForward(port.Id).Port}-:22" }),
         };
         var address = port.FixedIps.FirstOrDefault(ip => ip.Ip.AddressFamily == AddressFamily.InterNetwork);
         if (address is not null)
@@ -122,6 +124,18 @@ internal static class QemuDevices
             }
         }
         return netdev;
+    }
+
+    /// <summary>
+    /// Where the host reaches port 22 of a guest on user networking: a loopback address made of the port's id, so that nothing has to be
+    /// remembered and guests do not compete for numbers.
+    /// </summary>
+    public static IPEndPoint SshForward(Guid portId)
+    {
+        Span<byte> id = stackalloc byte[16];
+        portId.TryWriteBytes(id);
+        // The last bytes are random in every version of id. 127.1.x.1 to 127.254.x.254: never the address everything else listens on.
+        return new IPEndPoint(new IPAddress([127, (byte)(1 + id[13] % 254), id[14], (byte)(1 + id[15] % 254)]), SshForwardPort);
     }
 
     public static JsonObject Card(PortSpec port, VifModel model, int slot)

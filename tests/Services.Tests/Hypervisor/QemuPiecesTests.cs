@@ -96,6 +96,14 @@ public sealed class QemuPiecesTests : IDisposable
     }
 
     [Fact]
+    public void User_networking_forwards_ssh_at_a_loopback_address_of_the_port()
+    {
+        var port = Specs.Port(1, 0) with { Id = new Guid("01234567-89ab-7def-8123-456789abfdff") };
+        Assert.Equal("127.172.253.2:2222", QemuDevices.SshForward(port.Id).ToString());
+        Assert.Equal("tcp:127.172.253.2:2222-:22", QemuDevices.UserNetdev(port)["hostfwd"]![0]!["str"]!.GetValue<string>());
+    }
+
+    [Fact]
     public void A_console_that_grew_is_moved_aside_and_still_read()
     {
         var path = Path.Combine(_folder, "console.log");
