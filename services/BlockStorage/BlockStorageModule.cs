@@ -25,6 +25,7 @@ public static class BlockStorageModule
     public static void AddBlockStorage(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
+        services.AddStateTables(typeof(BlockStorageModule).Assembly);
         services.AddNephosOptions<BlockStorageOptions>(BlockStorageOptions.Section);
         services.AddNephosClient<Storage.BlockDevices.BlockDevicesClient>("storage");
         services.AddNephosClient<Image.Images.ImagesClient>("image");

@@ -29,6 +29,7 @@ public static class ComputeModule
     public static void AddCompute(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
+        services.AddStateTables(typeof(ComputeModule).Assembly);
         services.AddNephosOptions<ComputeOptions>("Compute");
         services.AddNephosClient<Network.Networks.NetworksClient>("network");
         services.AddNephosClient<Network.Ports.PortsClient>("network");

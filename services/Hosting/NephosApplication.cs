@@ -67,6 +67,7 @@ public static class NephosApplication
         app.MapGrpcReflectionService();
         app.MapGrpcHealthChecksService();
         app.MapGrpcService<ProcessStatusGrpcService>();
+        app.MapGrpcService<StateBackupsGrpcService>();
         app.MapGet("/healthcheck", PlatformChecks.AnswerAsync);
         app.MapTelemetry();
         chosen.ForEach(role => role.Map(app));
@@ -114,6 +115,7 @@ public static class NephosApplication
         services.AddSingleton(new OptionsSection("State", typeof(StateStoreOptions)));
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<IMemoryPoolFactory<byte>>(new ConnectionBuffers());
+        services.AddHostedService<StateTablesUpkeep>();
         services.AddRouting();
         services.AddSingleton<RestDialects>();
         services.AddNephosAuthentication();
@@ -135,6 +137,7 @@ public static class NephosApplication
         services.AddStateStore(Bind(new StateStoreOptions { Path = Path.Combine(options.StateDirectory, "state") }, builder.Configuration, "State"));
         services.TryAddSingleton<ReconcilerRegistry>();
         services.AddSingleton<ProcessStatusGrpcService>();
+        services.AddSingleton<StateBackupsGrpcService>();
         services.AddHostedService(provider => new IdleMemory(provider.GetRequiredService<TimeProvider>()));
     }
 

@@ -32,6 +32,7 @@ public static class IdentityModule
     public static void AddIdentity(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
+        services.AddStateTables(typeof(IdentityModule).Assembly);
         services.AddNephosOptions<IdentityOptions>("Identity");
         AddIdentityServices(services);
         services.AddHostedService<BootstrapStarter>();

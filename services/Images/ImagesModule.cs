@@ -20,6 +20,7 @@ public static class ImagesModule
     public static void AddImages(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
+        services.AddStateTables(typeof(ImagesModule).Assembly);
         services.AddNephosOptions<ImagesOptions>("Images");
         services.AddNephosClient<ObjectStorage.Objects.ObjectsClient>("object");
         services.AddSingleton<IImageBlobs, ObjectStoreBlobs>();

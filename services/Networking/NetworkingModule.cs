@@ -26,6 +26,7 @@ public static class NetworkingModule
     public static void AddNetworking(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
+        services.AddStateTables(typeof(NetworkingModule).Assembly);
         services.AddNephosOptions<NetworkingOptions>("Network");
         services.AddTables();
         services.AddDomain();

@@ -7,7 +7,8 @@ namespace Nephos.Kernel.State;
 /// <remarks>
 /// Layout of the keys, with T the name of the table:
 /// <c>T:r:KEY</c> the record as JSON | <c>T:u:INDEX:VALUE</c> the key of the one record with the value |
-/// <c>T:i:INDEX:VALUE:KEY</c> empty, one per record with the value. Names have no colon; in VALUE of the last one colons are escaped.
+/// <c>T:i:INDEX:VALUE:KEY</c> empty, one per record with the value | <c>T:m:indexes</c> which indexes every record is in, see
+/// <see cref="TableIndexes"/>. Names have no colon; in VALUE of the last but one colons are escaped.
 /// </remarks>
 public abstract class TableSchema
 {
@@ -23,6 +24,14 @@ public abstract class TableSchema
     internal string UniqueKey(string index, string value) => $"{Name}:u:{index}:{value}";
 
     internal string IndexPrefix(string index, string value) => $"{Name}:i:{index}:{Escape(value)}:";
+
+    internal string IndexesKey => $"{Name}:m:indexes";
+
+    /// <summary>Begins the keys of all entries of an index.</summary>
+    internal string EntriesPrefix(string index, bool unique) => $"{Name}:{(unique ? 'u' : 'i')}:{index}:";
+
+    /// <summary>The name of each index, and whether it is unique.</summary>
+    internal abstract IEnumerable<(string Name, bool Unique)> Indexes { get; }
 
     internal abstract string KeyOf(object record);
 
@@ -68,7 +77,10 @@ public sealed class TableSchema<T> : TableSchema
     }
 
     /// <summary>At most one record may have a value of this index. Records with null are not in it.</summary>
-    /// <remarks>Indexes are declared before the first record is written; records written before do not enter a new index.</remarks>
+    /// <remarks>
+    /// Records written before an index was declared enter it when the process starts, see <see cref="TableIndexes"/>. What an index
+    /// of a name finds does not change: another function is another index with another name.
+    /// </remarks>
     public TableSchema<T> Unique(string index, Func<T, string?> value) => Add(index, unique: true, record => OneOrNone(value(record)));
 
     /// <summary>At most one record may have any of the values of this index: the addresses of a port.</summary>
@@ -79,6 +91,8 @@ public sealed class TableSchema<T> : TableSchema
 
     /// <summary>Finds records by any of several values.</summary>
     public TableSchema<T> IndexMany(string index, Func<T, IEnumerable<string>> values) => Add(index, unique: false, values);
+
+    internal override IEnumerable<(string Name, bool Unique)> Indexes => _indexes.Select(index => (index.Key, index.Value.Unique));
 
     public string KeyOf(T record) => _key(record);
 

@@ -10,17 +10,25 @@ internal sealed class ReopenableRocksDb : IDisposable
     private const int BloomBitsPerKey = 10;
 
     private readonly string _path;
+    private readonly bool _readOnly;
     private readonly ReaderWriterLockSlim _gate = new();
     private RocksDb? _db;
     private bool _closed;
 
     /// <summary>Opens or creates it in a folder, which no other process has open.</summary>
     /// <exception cref="IOException">It cannot be opened: held by another process, damaged, no space.</exception>
-    public ReopenableRocksDb(string path)
+    /// <param name="path">The folder.</param>
+    /// <param name="readOnly">Nothing in the folder is changed, and nothing made.</param>
+    public ReopenableRocksDb(string path, bool readOnly)
     {
-        Directory.CreateDirectory(path);
+        if (!readOnly)
+        {
+            Directory.CreateDirectory(path);
+        }
+
         _path = path;
-        _db = Open(path);
+        _readOnly = readOnly;
+        _db = Open();
     }
 
     /// <summary>The database for a use that ends when the result is disposed; not nested.</summary>
@@ -51,7 +59,7 @@ internal sealed class ReopenableRocksDb : IDisposable
             ObjectDisposedException.ThrowIf(_closed, this);
             _db?.Dispose();
             _db = null;
-            _db = Open(_path);
+            _db = Open();
         }
         finally
         {
@@ -75,24 +83,24 @@ internal sealed class ReopenableRocksDb : IDisposable
         }
     }
 
-    private static RocksDb Open(string path)
+    private RocksDb Open()
     {
         var table = new BlockBasedTableOptions()
             .SetBlockCache(Cache.CreateLru(BlockCacheBytes))
             .SetFilterPolicy(BloomFilterPolicy.Create(BloomBitsPerKey, false));
         var options = new DbOptions()
-            .SetCreateIfMissing(true)
+            .SetCreateIfMissing(!_readOnly)
             .SetKeepLogFileNum(4)
             // Everything is written with a sync, so that only the torn tail of a log may be missing; anything else is damage.
             .SetWalRecoveryMode(Recovery.TolerateCorruptedTailRecords);
         var families = new ColumnFamilies(new ColumnFamilyOptions().SetBlockBasedTableFactory(table).SetCompression(Compression.Lz4));
         try
         {
-            return RocksDb.Open(options, path, families);
+            return _readOnly ? RocksDb.OpenReadOnly(options, _path, families, false) : RocksDb.Open(options, _path, families);
         }
         catch (RocksDbException e)
         {
-            throw new IOException($"The state store in {path} cannot be opened: {e.Message}", e);
+            throw new IOException($"The state store in {_path} cannot be opened: {e.Message}", e);
         }
     }
 

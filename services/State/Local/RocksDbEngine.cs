@@ -33,13 +33,18 @@ internal sealed class RocksDbEngine : ILocalEngine
     /// <exception cref="InvalidDataException">The folder holds a layout that this program does not know.</exception>
     /// <exception cref="IOException">It cannot be opened: held by another process, damaged, no space.</exception>
     public RocksDbEngine(string path, long reservedBytes)
+        : this(path, reservedBytes, readOnly: false)
+    {
+    }
+
+    private RocksDbEngine(string path, long reservedBytes, bool readOnly)
     {
         _path = path;
         _reservedBytes = reservedBytes;
-        _database = new ReopenableRocksDb(path);
+        _database = new ReopenableRocksDb(path, readOnly);
         try
         {
-            CheckFormat(path);
+            CheckFormat(path, readOnly);
         }
         catch
         {
@@ -47,6 +52,11 @@ internal sealed class RocksDbEngine : ILocalEngine
             throw;
         }
     }
+
+    /// <summary>Opens a store that no process writes to, for reading: nothing in its folder is changed.</summary>
+    /// <exception cref="InvalidDataException">The folder holds no store, or a layout that this program does not know.</exception>
+    /// <exception cref="IOException">It cannot be opened.</exception>
+    public static RocksDbEngine OpenReadOnly(string path) => new(path, reservedBytes: 0, readOnly: true);
 
     public long ReadRevision() => ReadRevision(RevisionKey);
 
@@ -189,6 +199,27 @@ internal sealed class RocksDbEngine : ILocalEngine
         }
     }
 
+    /// <summary>Writes everything of one moment into a new folder on the same disk: files that never change are linked, not copied.</summary>
+    /// <exception cref="IOException">The folder exists, or it cannot be written.</exception>
+    public void CopyTo(string folder)
+    {
+        if (FindFull() is { } full)
+        {
+            throw full;
+        }
+
+        using var use = _database.Enter();
+        using var checkpoint = use.Db.Checkpoint();
+        try
+        {
+            checkpoint.Save(folder);
+        }
+        catch (RocksDbException e)
+        {
+            throw new IOException($"The state store cannot be copied to {folder}: {e.Message}", e);
+        }
+    }
+
     public StateFullException? FindFull()
     {
         long free;
@@ -273,7 +304,7 @@ internal sealed class RocksDbEngine : ILocalEngine
         return use.Db.Get(storedKey) is { } stored ? BinaryPrimitives.ReadInt64LittleEndian(stored) : 0;
     }
 
-    private void CheckFormat(string path)
+    private void CheckFormat(string path, bool readOnly)
     {
         using var use = _database.Enter();
         if (use.Db.Get(FormatKey) is { } stored)
@@ -285,6 +316,11 @@ internal sealed class RocksDbEngine : ILocalEngine
             }
 
             return;
+        }
+
+        if (readOnly)
+        {
+            throw new InvalidDataException($"There is no state store in {path}.");
         }
 
         var format = new byte[sizeof(uint)];
