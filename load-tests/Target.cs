@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -10,11 +11,11 @@ internal sealed class Target : IDisposable
 {
     private readonly string _password;
 
-    private Target(JsonObject server, string password, (string Access, string Secret) ec2)
+    private Target(JsonObject server, IReadOnlyList<int> pids, string password, (string Access, string Secret) ec2)
     {
         _password = password;
         Ec2 = ec2;
-        Process = new ServerProcess((int)server["Pid"]!);
+        Process = new ServerProcess(pids);
         Host = (string)server["PublicHost"]!;
         RestUrl = $"http://{Host}:{server["RestPort"]}";
         S3Url = $"http://{Host}:{server["S3Port"]}";
@@ -57,7 +58,7 @@ internal sealed class Target : IDisposable
         }
         var server = JsonNode.Parse(await File.ReadAllTextAsync(file, cancellationToken))!.AsObject();
         var keys = (await File.ReadAllTextAsync(Path.Combine(state, "secrets", "admin.ec2"), cancellationToken)).Split('\n');
-        var target = new Target(server, (await File.ReadAllTextAsync(Path.Combine(state, "secrets", "admin.password"), cancellationToken)).Trim(), (keys[0].Trim(), keys[1].Trim()));
+        var target = new Target(server, PidsOf(state, (int)server["Pid"]!), (await File.ReadAllTextAsync(Path.Combine(state, "secrets", "admin.password"), cancellationToken)).Trim(), (keys[0].Trim(), keys[1].Trim()));
         (target.Token, target.ProjectId) = await target.IssueTokenAsync(cancellationToken);
         return target;
     }
@@ -79,6 +80,14 @@ internal sealed class Target : IDisposable
         response.EnsureSuccessStatusCode();
         var body = await response.Content.ReadFromJsonAsync<JsonObject>(cancellationToken);
         return (response.Headers.GetValues("X-Subject-Token").First(), (string)body!["token"]!["project"]!["id"]!);
+    }
+
+    /// <summary>The process ids that <c>up --split</c> wrote, or the one.</summary>
+    private static IReadOnlyList<int> PidsOf(string state, int pid)
+    {
+        var roles = new DirectoryInfo(Path.Combine(state, "run", "roles"));
+        var pids = roles.Exists ? roles.GetFiles("*.pid").Select(file => int.Parse(File.ReadAllText(file.FullName), CultureInfo.InvariantCulture)).ToList() : [];
+        return pids.Contains(pid) ? pids : [pid];
     }
 
     /// <summary>A request with the token, to a path below the REST root.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Nephos.Hosting;
+using Nephos.Host.Commands;
 
 namespace Nephos.Host;
 
@@ -25,7 +26,7 @@ internal sealed record RunningServer(int Pid, string Address, string PublicHost,
               REST   {server.RestUrl}/identity/v3
               S3     {server.S3Url}
               gRPC   {server.PublicHost}:{server.GrpcPort}
-              eval "$(./nephos env)" gives the openstack command its credentials
+              eval "$(./nephos env{StateArgument(options.StateDirectory)})" gives the openstack command its credentials
 
             """);
     }
@@ -51,9 +52,19 @@ internal sealed record RunningServer(int Pid, string Address, string PublicHost,
         }
     }
 
+    /// <summary>Every process of the cloud that lives: the one whose directory it is, and those of roles in directories below it.</summary>
+    public static IEnumerable<RunningServer> ReadAll(string stateDirectory) => Directory.EnumerateDirectories(stateDirectory)
+        .Order(StringComparer.Ordinal).Prepend(stateDirectory).Select(Read).OfType<RunningServer>()
+        .Where(server => Directory.Exists($"/proc/{server.Pid}"));
+
     /// <exception cref="CommandException">There is none.</exception>
     public static RunningServer Require(string stateDirectory) =>
         Read(stateDirectory) ?? throw new CommandException($"No server runs with the state directory {stateDirectory}; start one with ./nephos up");
+
+    /// <summary>What the command of people needs to find the state directory, quoted for the shell; nothing for the usual one.</summary>
+    internal static string StateArgument(string stateDirectory) => stateDirectory == ServeCommand.DefaultStateDirectory
+        ? ""
+        : $" --state '{stateDirectory.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
     private static string ReadyFileOf(string stateDirectory) => Path.Combine(stateDirectory, "run", "ready");
 

@@ -42,14 +42,17 @@ internal static class ServeCommand
         return command;
     }
 
+    /// <summary>Where a cloud keeps its state unless it is told otherwise.</summary>
+    public static string DefaultStateDirectory => Path.Combine(
+        Environment.GetEnvironmentVariable("XDG_STATE_HOME") is { Length: > 0 } home
+            ? home
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local", "state"),
+        "nephos");
+
     public static Option<string> StateOption() => new("--state")
     {
         Description = "State directory",
-        DefaultValueFactory = _ => Path.Combine(
-            Environment.GetEnvironmentVariable("XDG_STATE_HOME") is { Length: > 0 } home
-                ? home
-                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local", "state"),
-            "nephos"),
+        DefaultValueFactory = _ => DefaultStateDirectory,
     };
 
     private static IEnumerable<KeyValuePair<string, string?>> Setting(string key, string? value) =>

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Grpc.Core;
+using Grpc.Net.Client;
 using Wire = Nephos.Protos.Host.V1;
 
 namespace Nephos.Host.Commands;
@@ -17,10 +19,30 @@ internal static class StatusCommand
     private static async Task<int> RunAsync(string state, CancellationToken cancellationToken)
     {
         using var connection = await AdminConnection.OpenAsync(state, cancellationToken);
-        var status = await new Wire.ProcessStatus.ProcessStatusClient(connection.Channel).GetProcessStatusAsync(
-            new Wire.GetProcessStatusRequest(), connection.Options(cancellationToken));
+        var answered = true;
+        foreach (var server in RunningServer.ReadAll(state))
+        {
+            using var channel = GrpcChannel.ForAddress(server.GrpcUrl);
+            try
+            {
+                Print(server, await new Wire.ProcessStatus.ProcessStatusClient(channel).GetProcessStatusAsync(
+                    new Wire.GetProcessStatusRequest(), connection.Options(cancellationToken)));
+            }
+            catch (RpcException exception) when (exception.StatusCode == StatusCode.Unavailable)
+            {
+                Console.WriteLine($"process {server.Pid} at {server.GrpcUrl} does not answer: {exception.Status.Detail}");
+                answered = false;
+            }
+        }
+        return answered ? 0 : 1;
+    }
+
+    private static void Print(RunningServer server, Wire.GetProcessStatusResponse status)
+    {
         var now = TimeProvider.System.GetUtcNow();
-        Console.WriteLine($"{status.NodeName}  up {Age(now - status.StartedAt.ToDateTimeOffset())}  {status.ResidentBytes / (1024 * 1024)} MiB");
+        var roles = status.Roles.Count == 0 ? "all roles" : string.Join(", ", status.Roles);
+        Console.WriteLine(
+            $"{status.NodeName}  {roles}, process {server.Pid}, up {Age(now - status.StartedAt.ToDateTimeOffset())}, {status.ResidentBytes / (1024 * 1024)} MiB");
         Console.WriteLine();
         Console.WriteLine($"{"reconciler",-34} {"passes",8} {"last pass",10} {"took",8} {"backlog",8}  last error");
         foreach (var reconciler in status.Reconcilers)
@@ -34,7 +56,7 @@ internal static class StatusCommand
         {
             Console.WriteLine($"{fact.Name,-44} {fact.Value}");
         }
-        return 0;
+        Console.WriteLine();
     }
 
     private static string Age(TimeSpan age) => age switch
