@@ -4,11 +4,12 @@ using Nephos.BlockStorage.Volumes;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.BlockStorage.V1;
 
 namespace Nephos.BlockStorage.VolumeTypes;
 
-internal sealed class VolumeTypesGrpcService(VolumeTypeService types) : Wire.VolumeTypes.VolumeTypesBase
+internal sealed class VolumeTypesGrpcService(IStateStore store, VolumeTypeService types) : Wire.VolumeTypes.VolumeTypesBase
 {
     public override async Task<Wire.VolumeType> CreateVolumeType(Wire.CreateVolumeTypeRequest request, ServerCallContext context) =>
         ToWire(await types.CreateAsync(
@@ -45,6 +46,18 @@ internal sealed class VolumeTypesGrpcService(VolumeTypeService types) : Wire.Vol
         await types.DeleteAsync(context.GetOperation(), request.VolumeTypeId, context.CancellationToken);
         return new Empty();
     }
+
+    public override Task WatchVolumeTypes(
+        Wire.WatchVolumeTypesRequest request, IServerStreamWriter<Wire.VolumeTypeEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            VolumeType.Table.Name,
+            async () => (await types.ListAsync(context.GetOperation(), context.CancellationToken)).Select(ToWire),
+            type => type.Id,
+            type => new Wire.VolumeTypeEvent { Changed = type },
+            id => new Wire.VolumeTypeEvent { Deleted = id },
+            () => new Wire.VolumeTypeEvent { Synchronized = true },
+            context.CancellationToken);
 
     private Wire.VolumeType ToWire(VolumeType type) => type.ToWire(types.IsDefault(type));
 }

@@ -2,11 +2,12 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.Compute.V1;
 
 namespace Nephos.Compute.Aggregates;
 
-internal sealed class AggregatesGrpcService(AggregateService aggregates) : Wire.Aggregates.AggregatesBase
+internal sealed class AggregatesGrpcService(IStateStore store, AggregateService aggregates) : Wire.Aggregates.AggregatesBase
 {
     public override async Task<Wire.Aggregate> CreateAggregate(Wire.CreateAggregateRequest request, ServerCallContext context) =>
         ToWire(await aggregates.CreateAsync(context.GetOperation(), request.Name, request.AvailabilityZone, context.CancellationToken));
@@ -36,6 +37,18 @@ internal sealed class AggregatesGrpcService(AggregateService aggregates) : Wire.
 
     public override async Task<Wire.Aggregate> RemoveAggregateHost(Wire.AggregateHostRequest request, ServerCallContext context) =>
         ToWire(await aggregates.RemoveHostAsync(context.GetOperation(), request.Id, request.Host, context.CancellationToken));
+
+    public override Task WatchAggregates(
+        Wire.WatchAggregatesRequest request, IServerStreamWriter<Wire.AggregateEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            Aggregate.Table.Name,
+            async () => (await aggregates.ListAsync(context.GetOperation(), context.CancellationToken)).Select(ToWire),
+            aggregate => Aggregate.KeyOf(aggregate.Id),
+            aggregate => new Wire.AggregateEvent { Changed = aggregate },
+            id => new Wire.AggregateEvent { Deleted = id },
+            () => new Wire.AggregateEvent { Synchronized = true },
+            context.CancellationToken);
 
     private static Wire.Aggregate ToWire(Aggregate aggregate) => new()
     {

@@ -2,11 +2,12 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.Compute.V1;
 
 namespace Nephos.Compute.Flavors;
 
-internal sealed class FlavorsGrpcService(FlavorService flavors) : Wire.Flavors.FlavorsBase
+internal sealed class FlavorsGrpcService(IStateStore store, FlavorService flavors) : Wire.Flavors.FlavorsBase
 {
     public override async Task<Wire.Flavor> CreateFlavor(Wire.CreateFlavorRequest request, ServerCallContext context) =>
         (await flavors.CreateAsync(context.GetOperation(), new Flavor
@@ -61,6 +62,17 @@ internal sealed class FlavorsGrpcService(FlavorService flavors) : Wire.Flavors.F
 
     public override async Task<Wire.Flavor> RemoveFlavorAccess(Wire.FlavorAccessRequest request, ServerCallContext context) =>
         (await flavors.RemoveAccessAsync(context.GetOperation(), request.Id, request.ProjectId, context.CancellationToken)).ToWire();
+    public override Task WatchFlavors(
+        Wire.WatchFlavorsRequest request, IServerStreamWriter<Wire.FlavorEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            Flavor.Table.Name,
+            async () => (await flavors.ListAsync(context.GetOperation(), FlavorVisibility.All, context.CancellationToken)).Select(FlavorMapping.ToWire),
+            flavor => flavor.Id,
+            flavor => new Wire.FlavorEvent { Changed = flavor },
+            id => new Wire.FlavorEvent { Deleted = id },
+            () => new Wire.FlavorEvent { Synchronized = true },
+            context.CancellationToken);
 }
 
 internal static class FlavorMapping

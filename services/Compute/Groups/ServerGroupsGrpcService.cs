@@ -3,11 +3,12 @@ using Grpc.Core;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.Compute.V1;
 
 namespace Nephos.Compute.Groups;
 
-internal sealed class ServerGroupsGrpcService(ServerGroupService groups) : Wire.ServerGroups.ServerGroupsBase
+internal sealed class ServerGroupsGrpcService(IStateStore store, ServerGroupService groups) : Wire.ServerGroups.ServerGroupsBase
 {
     public override async Task<Wire.ServerGroup> CreateServerGroup(Wire.CreateServerGroupRequest request, ServerCallContext context) =>
         ToWire(await groups.CreateAsync(
@@ -29,6 +30,18 @@ internal sealed class ServerGroupsGrpcService(ServerGroupService groups) : Wire.
         await groups.DeleteAsync(context.GetOperation(), request.Id, context.CancellationToken);
         return new Wire.DeleteServerGroupResponse();
     }
+
+    public override Task WatchServerGroups(
+        Wire.WatchServerGroupsRequest request, IServerStreamWriter<Wire.ServerGroupEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            ServerGroup.Table.Name,
+            async () => (await groups.ListAsync(context.GetOperation(), request.AllProjects, context.CancellationToken)).Select(ToWire),
+            group => group.Id,
+            group => new Wire.ServerGroupEvent { Changed = group },
+            id => new Wire.ServerGroupEvent { Deleted = id },
+            () => new Wire.ServerGroupEvent { Synchronized = true },
+            context.CancellationToken);
 
     private static GroupPolicy FromWire(Wire.GroupPolicy policy) => policy switch
     {

@@ -2,11 +2,12 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.Compute.V1;
 
 namespace Nephos.Compute.Keypairs;
 
-internal sealed class KeypairsGrpcService(KeypairService keypairs) : Wire.Keypairs.KeypairsBase
+internal sealed class KeypairsGrpcService(IStateStore store, KeypairService keypairs) : Wire.Keypairs.KeypairsBase
 {
     public override async Task<Wire.CreateKeypairResponse> CreateKeypair(Wire.CreateKeypairRequest request, ServerCallContext context)
     {
@@ -35,6 +36,18 @@ internal sealed class KeypairsGrpcService(KeypairService keypairs) : Wire.Keypai
         await keypairs.DeleteAsync(context.GetOperation(), request.Name, Given(request.UserId), context.CancellationToken);
         return new Wire.DeleteKeypairResponse();
     }
+
+    public override Task WatchKeypairs(
+        Wire.WatchKeypairsRequest request, IServerStreamWriter<Wire.KeypairEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            Keypair.Table.Name,
+            async () => (await keypairs.ListAsync(context.GetOperation(), Given(request.UserId), context.CancellationToken)).Select(ToWire),
+            pair => pair.Name,
+            pair => new Wire.KeypairEvent { Changed = pair },
+            id => new Wire.KeypairEvent { Deleted = id },
+            () => new Wire.KeypairEvent { Synchronized = true },
+            context.CancellationToken);
 
     private static string? Given(string text) => text.Length == 0 ? null : text;
 

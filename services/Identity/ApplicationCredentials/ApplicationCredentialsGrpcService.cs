@@ -5,12 +5,13 @@ using Nephos.Identity.Roles;
 using Nephos.Identity.Tokens;
 using Nephos.Identity.Wiring;
 using Nephos.Kernel;
+using Nephos.Kernel.State;
 using Nephos.Kernel.Operations;
 using Wire = Nephos.Protos.Identity.V1;
 
 namespace Nephos.Identity.ApplicationCredentials;
 
-internal sealed class ApplicationCredentialsGrpcService(ApplicationCredentialService credentials, DirectoryView directory)
+internal sealed class ApplicationCredentialsGrpcService(IStateStore store, ApplicationCredentialService credentials, DirectoryView directory)
     : Wire.ApplicationCredentials.ApplicationCredentialsBase
 {
     public override async Task<Wire.ApplicationCredential> CreateApplicationCredential(
@@ -72,6 +73,18 @@ internal sealed class ApplicationCredentialsGrpcService(ApplicationCredentialSer
         await credentials.DeleteRuleAsync(context.GetOperation(), request.UserId, request.AccessRuleId, context.CancellationToken);
         return new Empty();
     }
+
+    public override Task WatchApplicationCredentials(
+        Wire.WatchApplicationCredentialsRequest request, IServerStreamWriter<Wire.ApplicationCredentialEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            IdentityTables.ApplicationCredentials.Name,
+            async () => (await credentials.ListAsync(context.GetOperation(), request.UserId, context.CancellationToken)).Select(ToWire),
+            credential => credential.Id,
+            credential => new Wire.ApplicationCredentialEvent { Changed = credential },
+            id => new Wire.ApplicationCredentialEvent { Deleted = id },
+            () => new Wire.ApplicationCredentialEvent { Synchronized = true },
+            context.CancellationToken);
 
     private static (string? Id, AccessRule? Rule) ToRule(Wire.AccessRule rule) =>
         rule.Id.Length > 0 ? (rule.Id, null) : (null, new AccessRule(rule.Service, rule.Method, rule.Path));

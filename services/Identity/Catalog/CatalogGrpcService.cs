@@ -5,11 +5,12 @@ using Nephos.Identity.Tokens;
 using Nephos.Identity.Wiring;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.Identity.V1;
 
 namespace Nephos.Identity.Catalog;
 
-internal sealed class CatalogGrpcService(CatalogService catalog, TokenService tokens) : Wire.Catalog.CatalogBase
+internal sealed class CatalogGrpcService(IStateStore store, CatalogService catalog, TokenService tokens) : Wire.Catalog.CatalogBase
 {
     public override async Task<Wire.GetCatalogResponse> GetCatalog(Wire.GetCatalogRequest request, ServerCallContext context)
     {
@@ -155,6 +156,42 @@ internal sealed class CatalogGrpcService(CatalogService catalog, TokenService to
         await catalog.DeleteEndpointAsync(context.GetOperation(), request.EndpointId, context.CancellationToken);
         return new Empty();
     }
+
+    public override Task WatchRegions(
+        Wire.WatchRegionsRequest request, IServerStreamWriter<Wire.RegionEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            IdentityTables.Regions.Name,
+            async () => (await catalog.ListRegionsAsync(context.GetOperation(), context.CancellationToken)).Select(ToWire),
+            region => region.Id,
+            region => new Wire.RegionEvent { Changed = region },
+            id => new Wire.RegionEvent { Deleted = id },
+            () => new Wire.RegionEvent { Synchronized = true },
+            context.CancellationToken);
+
+    public override Task WatchServices(
+        Wire.WatchServicesRequest request, IServerStreamWriter<Wire.ServiceEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            IdentityTables.Services.Name,
+            async () => (await catalog.ListServicesAsync(context.GetOperation(), context.CancellationToken)).Select(ToWire),
+            service => service.Id,
+            service => new Wire.ServiceEvent { Changed = service },
+            id => new Wire.ServiceEvent { Deleted = id },
+            () => new Wire.ServiceEvent { Synchronized = true },
+            context.CancellationToken);
+
+    public override Task WatchEndpoints(
+        Wire.WatchEndpointsRequest request, IServerStreamWriter<Wire.EndpointEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            IdentityTables.Endpoints.Name,
+            async () => (await catalog.ListEndpointsAsync(context.GetOperation(), context.CancellationToken)).Select(ToWire),
+            endpoint => endpoint.Id,
+            endpoint => new Wire.EndpointEvent { Changed = endpoint },
+            id => new Wire.EndpointEvent { Deleted = id },
+            () => new Wire.EndpointEvent { Synchronized = true },
+            context.CancellationToken);
 
     private static string NameOf(Wire.EndpointInterface value) => value switch
     {

@@ -3,11 +3,12 @@ using Grpc.Core;
 using Nephos.Hosting.Grpc;
 using Nephos.Identity.Wiring;
 using Nephos.Kernel;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.Identity.V1;
 
 namespace Nephos.Identity.Credentials;
 
-internal sealed class CredentialsGrpcService(CredentialService credentials) : Wire.Credentials.CredentialsBase
+internal sealed class CredentialsGrpcService(IStateStore store, CredentialService credentials) : Wire.Credentials.CredentialsBase
 {
     public override async Task<Wire.Credential> CreateCredential(Wire.CreateCredentialRequest request, ServerCallContext context)
     {
@@ -37,6 +38,18 @@ internal sealed class CredentialsGrpcService(CredentialService credentials) : Wi
         await credentials.DeleteAsync(context.GetOperation(), request.CredentialId, context.CancellationToken);
         return new Empty();
     }
+
+    public override Task WatchCredentials(
+        Wire.WatchCredentialsRequest request, IServerStreamWriter<Wire.CredentialEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            IdentityTables.Credentials.Name,
+            async () => (await credentials.ListAsync(context.GetOperation(), request.UserId.NullIfEmpty(), context.CancellationToken)).Select(ToWire),
+            credential => credential.Id,
+            credential => new Wire.CredentialEvent { Changed = credential },
+            id => new Wire.CredentialEvent { Deleted = id },
+            () => new Wire.CredentialEvent { Synchronized = true },
+            context.CancellationToken);
 
     private static Wire.Credential ToWire(OpenCredential credential) => new()
     {

@@ -4,11 +4,12 @@ using Nephos.Hosting.Grpc;
 using Nephos.Identity.Shared;
 using Nephos.Identity.Wiring;
 using Nephos.Kernel;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.Identity.V1;
 
 namespace Nephos.Identity.Limits;
 
-internal sealed class LimitsGrpcService(LimitService limits) : Wire.Limits.LimitsBase
+internal sealed class LimitsGrpcService(IStateStore store, LimitService limits) : Wire.Limits.LimitsBase
 {
     public override async Task<Wire.ListRegisteredLimitsResponse> CreateRegisteredLimits(
         Wire.CreateRegisteredLimitsRequest request, ServerCallContext context)
@@ -93,6 +94,30 @@ internal sealed class LimitsGrpcService(LimitService limits) : Wire.Limits.Limit
         await limits.DeleteAsync(context.GetOperation(), request.LimitId, context.CancellationToken);
         return new Empty();
     }
+
+    public override Task WatchRegisteredLimits(
+        Wire.WatchRegisteredLimitsRequest request, IServerStreamWriter<Wire.RegisteredLimitEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            IdentityTables.RegisteredLimits.Name,
+            async () => (await limits.ListRegisteredAsync(context.GetOperation(), context.CancellationToken)).Select(ToWire),
+            limit => limit.Id,
+            limit => new Wire.RegisteredLimitEvent { Changed = limit },
+            id => new Wire.RegisteredLimitEvent { Deleted = id },
+            () => new Wire.RegisteredLimitEvent { Synchronized = true },
+            context.CancellationToken);
+
+    public override Task WatchLimits(
+        Wire.WatchLimitsRequest request, IServerStreamWriter<Wire.LimitEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            IdentityTables.Limits.Name,
+            async () => (await limits.ListAsync(context.GetOperation(), context.CancellationToken)).Select(ToWire),
+            limit => limit.Id,
+            limit => new Wire.LimitEvent { Changed = limit },
+            id => new Wire.LimitEvent { Deleted = id },
+            () => new Wire.LimitEvent { Synchronized = true },
+            context.CancellationToken);
 
     private static Wire.RegisteredLimit ToWire(RegisteredLimit limit) => new()
     {

@@ -2,11 +2,12 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.Identity.V1;
 
 namespace Nephos.Identity.PolicyDocuments;
 
-internal sealed class PoliciesGrpcService(PolicyDocumentService documents) : Wire.Policies.PoliciesBase
+internal sealed class PoliciesGrpcService(IStateStore store, PolicyDocumentService documents) : Wire.Policies.PoliciesBase
 {
     public override async Task<Wire.Policy> CreatePolicy(Wire.CreatePolicyRequest request, ServerCallContext context)
     {
@@ -36,6 +37,18 @@ internal sealed class PoliciesGrpcService(PolicyDocumentService documents) : Wir
         await documents.DeleteAsync(context.GetOperation(), request.PolicyId, context.CancellationToken);
         return new Empty();
     }
+
+    public override Task WatchPolicies(
+        Wire.WatchPoliciesRequest request, IServerStreamWriter<Wire.PolicyEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            IdentityTables.PolicyDocuments.Name,
+            async () => (await documents.ListAsync(context.GetOperation(), context.CancellationToken)).Select(ToWire),
+            policy => policy.Id,
+            policy => new Wire.PolicyEvent { Changed = policy },
+            id => new Wire.PolicyEvent { Deleted = id },
+            () => new Wire.PolicyEvent { Synchronized = true },
+            context.CancellationToken);
 
     private static Wire.Policy ToWire(PolicyDocument document) => new() { Id = document.Id, Blob = document.Blob, Type = document.Type };
 }

@@ -4,11 +4,12 @@ using Nephos.Hosting.Grpc;
 using Nephos.Identity.Tokens;
 using Nephos.Identity.Wiring;
 using Nephos.Kernel;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.Identity.V1;
 
 namespace Nephos.Identity.Trusts;
 
-internal sealed class TrustsGrpcService(TrustService trusts) : Wire.Trusts.TrustsBase
+internal sealed class TrustsGrpcService(IStateStore store, TrustService trusts) : Wire.Trusts.TrustsBase
 {
     public override async Task<Wire.Trust> CreateTrust(Wire.CreateTrustRequest request, ServerCallContext context)
     {
@@ -36,6 +37,18 @@ internal sealed class TrustsGrpcService(TrustService trusts) : Wire.Trusts.Trust
         await trusts.DeleteAsync(context.GetOperation(), request.TrustId, context.CancellationToken);
         return new Empty();
     }
+
+    public override Task WatchTrusts(
+        Wire.WatchTrustsRequest request, IServerStreamWriter<Wire.TrustEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            IdentityTables.Trusts.Name,
+            async () => (await trusts.ListAsync(context.GetOperation(), request.TrustorUserId.NullIfEmpty(), request.TrusteeUserId.NullIfEmpty(), context.CancellationToken)).Select(ToWire),
+            trust => trust.Id,
+            trust => new Wire.TrustEvent { Changed = trust },
+            id => new Wire.TrustEvent { Deleted = id },
+            () => new Wire.TrustEvent { Synchronized = true },
+            context.CancellationToken);
 
     private static Wire.Trust ToWire(Trust trust)
     {

@@ -4,11 +4,12 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.Image.V1;
 
 namespace Nephos.Images.Metadefs;
 
-internal sealed class MetadefsGrpcService(MetadefService metadefs) : Wire.Metadefs.MetadefsBase
+internal sealed class MetadefsGrpcService(IStateStore store, MetadefService metadefs) : Wire.Metadefs.MetadefsBase
 {
     public override async Task<Wire.MetadefNamespace> CreateMetadefNamespace(Wire.CreateMetadefNamespaceRequest request, ServerCallContext context) =>
         ToWire(await metadefs.CreateAsync(context.GetOperation(), FromWire(request.Namespace), context.CancellationToken));
@@ -38,6 +39,18 @@ internal sealed class MetadefsGrpcService(MetadefService metadefs) : Wire.Metade
         await metadefs.DeleteAsync(context.GetOperation(), request.Name, context.CancellationToken);
         return new Wire.DeleteMetadefNamespaceResponse();
     }
+
+    public override Task WatchMetadefNamespaces(
+        Wire.WatchMetadefNamespacesRequest request, IServerStreamWriter<Wire.MetadefNamespaceEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            MetadefTables.Namespaces.Name,
+            async () => (await metadefs.ListAsync(context.GetOperation(), context.CancellationToken)).Select(ToWire),
+            space => space.Name,
+            space => new Wire.MetadefNamespaceEvent { Changed = space },
+            id => new Wire.MetadefNamespaceEvent { Deleted = id },
+            () => new Wire.MetadefNamespaceEvent { Synchronized = true },
+            context.CancellationToken);
 
     private static MetadefNamespace FromWire(Wire.MetadefNamespace? wire)
     {
