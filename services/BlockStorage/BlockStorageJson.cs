@@ -1,10 +1,14 @@
 using System.Text.Json.Serialization;
 using Nephos.BlockStorage.Attachments;
 using Nephos.BlockStorage.Backups;
+using Nephos.BlockStorage.Groups;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Messages;
+using Nephos.BlockStorage.Operators;
+using Nephos.BlockStorage.Qos;
 using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
+using Nephos.BlockStorage.Transfers;
 using Nephos.BlockStorage.Volumes;
 using Nephos.BlockStorage.VolumeTypes;
 
@@ -22,4 +26,11 @@ namespace Nephos.BlockStorage;
 [JsonSerializable(typeof(BackupBucket))]
 [JsonSerializable(typeof(BackupManifest))]
 [JsonSerializable(typeof(Message))]
+[JsonSerializable(typeof(QosSpecs))]
+[JsonSerializable(typeof(Transfer))]
+[JsonSerializable(typeof(GroupType))]
+[JsonSerializable(typeof(VolumeGroup))]
+[JsonSerializable(typeof(GroupSnapshot))]
+[JsonSerializable(typeof(HostState))]
+[JsonSerializable(typeof(DefaultType))]
 internal sealed partial class BlockStorageJson : JsonSerializerContext;

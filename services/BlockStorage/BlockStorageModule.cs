@@ -3,10 +3,14 @@ using Microsoft.Extensions.DependencyInjection;
 using Nephos.BlockStorage.Attachments;
 using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Devices;
+using Nephos.BlockStorage.Groups;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Messages;
+using Nephos.BlockStorage.Operators;
+using Nephos.BlockStorage.Qos;
 using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
+using Nephos.BlockStorage.Transfers;
 using Nephos.BlockStorage.Volumes;
 using Nephos.BlockStorage.VolumeTypes;
 using Nephos.Hosting;
@@ -47,6 +51,12 @@ public static class BlockStorageModule
         services.AddSingleton<QuotasGrpcService>();
         services.AddSingleton<BackupsGrpcService>();
         services.AddSingleton<MessagesGrpcService>();
+        services.AddSingleton<QosSpecsGrpcService>();
+        services.AddSingleton<TransfersGrpcService>();
+        services.AddSingleton<GroupsGrpcService>();
+        services.AddSingleton<GroupSnapshotsGrpcService>();
+        services.AddSingleton<GroupTypesGrpcService>();
+        services.AddSingleton<OperatorsGrpcService>();
     }
 
     public static void MapBlockStorage(this WebApplication app)
@@ -58,6 +68,12 @@ public static class BlockStorageModule
         app.MapGrpcService<QuotasGrpcService>();
         app.MapGrpcService<BackupsGrpcService>();
         app.MapGrpcService<MessagesGrpcService>();
+        app.MapGrpcService<QosSpecsGrpcService>();
+        app.MapGrpcService<TransfersGrpcService>();
+        app.MapGrpcService<GroupsGrpcService>();
+        app.MapGrpcService<GroupSnapshotsGrpcService>();
+        app.MapGrpcService<GroupTypesGrpcService>();
+        app.MapGrpcService<OperatorsGrpcService>();
         Cinder.CinderRoutes.MapAll(app);
     }
 
@@ -69,10 +85,23 @@ public static class BlockStorageModule
         services.AddTableCache(Attachment.Table);
         services.AddTableCache(Backup.Table);
         services.AddTableCache(Message.Table);
+        services.AddTableCache(VolumeType.Table);
+        services.AddTableCache(QosSpecs.Table);
+        services.AddTableCache(Transfer.Table);
+        services.AddTableCache(VolumeGroup.Table);
+        services.AddTableCache(GroupSnapshot.Table);
         services.AddSingleton<MessageLog>();
         services.AddSingleton<VolumeTypeService>();
         services.AddHostedService<VolumeTypeSeed>();
         services.AddSingleton<QuotaService>();
+        services.AddSingleton<QosService>();
+        services.AddSingleton<OperatorService>();
+        services.AddSingleton<TransferService>();
+        services.AddSingleton<GroupTypeService>();
+        services.AddSingleton<GroupService>();
+        services.AddSingleton<GroupSnapshotService>();
+        services.AddSingleton<GroupSteps>();
+        services.AddSingleton<DevicePlacement>();
         services.AddSingleton<ImageLayers>();
         services.AddSingleton<VolumeSteps>();
         services.AddSingleton<VolumeWorker>();

@@ -15,6 +15,14 @@ internal readonly record struct WatchedChange(string? Id, long Revision);
 internal readonly record struct Told<TShown>(long Revision, string? Id, TShown? Shown)
     where TShown : class;
 
+/// <summary>A table whose changes are joined to those of another.</summary>
+internal interface IWatchedSource
+{
+    Task CatchUpAsync(CancellationToken cancellationToken);
+
+    Task PumpAsync(ChannelWriter<WatchedChange> writer, CancellationToken cancellationToken);
+}
+
 /// <summary>Joins the changes of tables into one stream of ids.</summary>
 internal static class Watching
 {
@@ -30,9 +38,30 @@ internal static class Watching
         where T : class
         where TOther : class
     {
-        await other.CatchUpAsync(cancellationToken);
-        await foreach (var change in FollowAsync(main, (writer, ending) => PumpAsync(other, (_, record) => idOf(record), writer, ending), cancellationToken))
+        await foreach (var change in JoinAsync(main, [From(other, idOf)], cancellationToken)) yield return change;
+    }
+
+    /// <summary>The same with several other tables.</summary>
+    public static async IAsyncEnumerable<WatchedChange> JoinAsync<T>(
+        TableCache<T> main, IReadOnlyList<IWatchedSource> others, [EnumeratorCancellation] CancellationToken cancellationToken)
+        where T : class
+    {
+        foreach (var other in others) await other.CatchUpAsync(cancellationToken);
+        await foreach (var change in FollowAsync(main, (writer, ending) => Task.WhenAll(others.Select(other => other.PumpAsync(writer, ending))), cancellationToken))
             yield return change;
+    }
+
+    /// <summary>A table whose changes are told under the ids of others.</summary>
+    public static IWatchedSource From<T>(TableCache<T> table, Func<T, string> idOf)
+        where T : class => new Source<T>(table, idOf);
+
+    private sealed class Source<T>(TableCache<T> table, Func<T, string> idOf) : IWatchedSource
+        where T : class
+    {
+        public Task CatchUpAsync(CancellationToken cancellationToken) => table.CatchUpAsync(cancellationToken);
+
+        public Task PumpAsync(ChannelWriter<WatchedChange> writer, CancellationToken cancellationToken) =>
+            Watching.PumpAsync(table, (_, record) => idOf(record), writer, cancellationToken);
     }
 
     /// <summary>The ids of everything there is in a table, a mark, then the id of whatever changes.</summary>

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
+using Nephos.BlockStorage.Qos;
 using Nephos.BlockStorage.Volumes;
-using Nephos.BlockStorage.VolumeTypes;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
@@ -20,14 +20,14 @@ internal sealed record AttachmentWish
 }
 
 /// <summary>What a node gets when it opens an attachment.</summary>
-internal sealed record OpenedAttachment(Attachment Attachment, Volume Volume, long IopsLimit, long BytesPerSecondLimit)
+internal sealed record OpenedAttachment(Attachment Attachment, Volume Volume, VolumeLimits Limits)
 {
     public string ExportName => $"{Attachment.Id}.{Attachment.Token}";
 }
 
 /// <summary>Who may open a volume. No call waits for a node: ending an attachment raises the epoch, and the storage refuses the old one.</summary>
 internal sealed class AttachmentService(
-    IStateStore store, TableCache<Attachment> attachments, VolumeTypeService types, VolumeWorker worker, BlockStorageOptions options, TimeProvider time)
+    IStateStore store, TableCache<Attachment> attachments, QosService qos, VolumeWorker worker, BlockStorageOptions options, TimeProvider time)
 {
     private const int TokenBytes = 32;
     private const int NodeCharsMax = 255;
@@ -199,8 +199,8 @@ internal sealed class AttachmentService(
                 return (attachment, volume);
             },
             cancellationToken);
-        var type = await types.FindByIdAsync(volume.VolumeTypeId, cancellationToken);
-        return new OpenedAttachment(attachment, volume, type?.LimitOf(VolumeType.IopsSpec) ?? 0, type?.LimitOf(VolumeType.BytesSpec) ?? 0);
+        await qos.CatchUpAsync(cancellationToken);
+        return new OpenedAttachment(attachment, volume, qos.LimitsOf(volume));
     }
 
     private static Attachment Visible(OperationContext operation, Attachment? attachment, string id) =>

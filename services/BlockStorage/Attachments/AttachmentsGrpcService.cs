@@ -1,6 +1,8 @@
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using Nephos.BlockStorage.Qos;
 using Nephos.BlockStorage.Volumes;
+using Nephos.BlockStorage.VolumeTypes;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
 using Nephos.Kernel.State;
@@ -9,7 +11,8 @@ using Wire = Nephos.Protos.BlockStorage.V1;
 namespace Nephos.BlockStorage.Attachments;
 
 internal sealed class AttachmentsGrpcService(
-    AttachmentService attachments, TableCache<Attachment> attachmentCache, TableCache<Volume> volumeCache, TimeProvider time)
+    AttachmentService attachments, QosService qos, TableCache<Attachment> attachmentCache, TableCache<Volume> volumeCache, TableCache<VolumeType> typeCache,
+    TableCache<QosSpecs> specsCache, TimeProvider time)
     : Wire.Attachments.AttachmentsBase
 {
     public override async Task<Wire.CreateAttachmentResponse> CreateAttachment(Wire.CreateAttachmentRequest request, ServerCallContext context)
@@ -63,7 +66,7 @@ internal sealed class AttachmentsGrpcService(
             SizeBytes = opened.Volume.ProvisionedBytes,
             ReadOnly = opened.Attachment.ReadOnly,
             ExportName = opened.ExportName,
-            Qos = new Wire.QosLimits { Iops = opened.IopsLimit, BytesPerSecond = opened.BytesPerSecondLimit },
+            Qos = ToWire(opened.Limits),
             WriteQuorum = 1,
         };
         wire.Replicas.Add(new Wire.Replica { DeviceId = opened.Volume.DeviceId });
@@ -75,18 +78,20 @@ internal sealed class AttachmentsGrpcService(
     {
         var operation = context.GetOperation();
         var sent = new Dictionary<string, Wire.AttachmentChanged>(StringComparer.Ordinal);
-        await foreach (var change in Watching.JoinAsync(attachmentCache, volumeCache, volume => "volume/" + volume.Id, context.CancellationToken))
+        await foreach (var change in Watching.JoinAsync(
+            attachmentCache,
+            [
+                Watching.From(volumeCache, volume => OfVolume + volume.Id), Watching.From(typeCache, type => OfType + type.Id),
+                Watching.From(specsCache, specs => OfSpecs + specs.Id),
+            ],
+            context.CancellationToken))
         {
             if (change.Id is not { } id)
             {
                 await responseStream.WriteAsync(new Wire.AttachmentEvent { Revision = change.Revision, Synced = true }, context.CancellationToken);
                 continue;
             }
-            // A volume that changed stands for its attachments.
-            var ids = id.StartsWith("volume/", StringComparison.Ordinal)
-                ? attachmentCache.List().Where(attachment => attachment.VolumeId == id["volume/".Length..]).Select(attachment => attachment.Id).ToList()
-                : [id];
-            foreach (var one in ids)
+            foreach (var one in ConcernedBy(id))
             {
                 var attachment = attachmentCache.Get(one);
                 if (attachment is null || !operation.CanSee(attachment.ProjectId) || (request.Node.Length > 0 && attachment.Node != request.Node))
@@ -98,7 +103,7 @@ internal sealed class AttachmentsGrpcService(
                 var volume = volumeCache.Get(attachment.VolumeId);
                 var wire = new Wire.AttachmentChanged
                 {
-                    Attachment = attachment.ToWire(time.GetUtcNow()), VolumeSizeBytes = volume?.ProvisionedBytes ?? 0, VolumeEpoch = volume?.Epoch ?? 0,
+                    Attachment = attachment.ToWire(time.GetUtcNow()), Qos = ToWire(volume is null ? default : qos.LimitsOf(volume)), VolumeSizeBytes = volume?.ProvisionedBytes ?? 0, VolumeEpoch = volume?.Epoch ?? 0,
                 };
                 if (sent.TryGetValue(one, out var before) && before.Equals(wire)) continue;
                 sent[one] = wire;
@@ -106,6 +111,23 @@ internal sealed class AttachmentsGrpcService(
             }
         }
     }
+
+    private const string OfVolume = "volume/", OfType = "type/", OfSpecs = "specs/";
+
+    // A volume, a type or specs that changed stand for the attachments they concern.
+    private List<string> ConcernedBy(string id)
+    {
+        Func<Volume, bool>? concerned =
+            id.StartsWith(OfVolume, StringComparison.Ordinal) ? volume => volume.Id == id[OfVolume.Length..]
+            : id.StartsWith(OfType, StringComparison.Ordinal) ? volume => volume.VolumeTypeId == id[OfType.Length..]
+            : id.StartsWith(OfSpecs, StringComparison.Ordinal) ? volume => typeCache.Get(volume.VolumeTypeId)?.QosSpecsId == id[OfSpecs.Length..]
+            : null;
+        return concerned is null
+            ? [id]
+            : [.. attachmentCache.List().Where(attachment => volumeCache.Get(attachment.VolumeId) is { } volume && concerned(volume)).Select(attachment => attachment.Id)];
+    }
+
+    private static Wire.QosLimits ToWire(VolumeLimits limits) => new() { Iops = limits.Iops, BytesPerSecond = limits.BytesPerSecond };
 
     private static string? Given(string text) => text.Length > 0 ? text : null;
 }

@@ -126,19 +126,17 @@ internal sealed class CinderBackups(BackupService backups, BackupRecords records
     private async Task<RestResult> ActAsync(RestCall call)
     {
         await GetAsync(call);
-        var body = await call.ReadJsonAsync();
-        if (body.Count != 1) throw Faults.Invalid("body", "names exactly one action");
-        var (action, node) = body.First();
+        var (action, input) = await CinderInput.ReadActionAsync(call);
         switch (action)
         {
             case "os-force_delete":
                 return await DeleteAsync(call, force: true);
             case "os-reset_status":
-                var status = CinderInput.Text(node as JsonObject ?? [], "status") ?? throw Faults.Invalid("status", "is required");
+                var status = CinderInput.Text(input, "status") ?? throw Faults.Invalid("status", "is required");
                 await backups.ResetStatusAsync(call.Operation, call.Route("id"), status, call.Cancelled);
                 return RestResult.Empty(202);
             default:
-                throw Faults.Invalid("body", $"There is no such action: {(action.Length > 64 ? action[..64] : action)}");
+                throw CinderInput.NoSuchAction(action);
         }
     }
 

@@ -9,7 +9,7 @@ namespace Nephos.BlockStorage.Cinder;
 /// <summary>The block storage REST API, version 3: where it is, how it refuses.</summary>
 internal sealed class CinderDialect : RestDialect
 {
-    public static readonly Microversion Oldest = new(3, 0), Newest = new(3, 60);
+    public static readonly Microversion Oldest = new(3, 0), Newest = new(3, 62);
 
     public override string Prefix => "/volume";
 

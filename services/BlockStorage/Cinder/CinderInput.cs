@@ -16,6 +16,17 @@ internal static class CinderInput
         return body[name] as JsonObject ?? throw Faults.Invalid(name, $"Missing required element '{name}' in request body.");
     }
 
+    /// <summary>The one action that a body names, with its input.</summary>
+    public static async Task<(string Action, JsonObject Input)> ReadActionAsync(RestCall call)
+    {
+        var body = await call.ReadJsonAsync();
+        if (body.Count != 1) throw Faults.Invalid("body", "names exactly one action");
+        var (action, node) = body.First();
+        return (action, node as JsonObject ?? []);
+    }
+
+    public static FaultException NoSuchAction(string action) => Faults.Invalid("body", $"There is no such action: {(action.Length > 64 ? action[..64] : action)}");
+
     public static string? Text(JsonObject from, string field) => from[field] switch
     {
         null => null,
@@ -80,6 +91,13 @@ internal static class CinderInput
             };
         }
         return metadata;
+    }
+
+    /// <summary>A list of strings.</summary>
+    public static IReadOnlyList<string> Texts(JsonNode? node, string field)
+    {
+        if (node is not JsonArray items) throw Faults.Invalid(field, "must be a list");
+        return [.. items.Select(item => item is JsonValue value && value.TryGetValue<string>(out var text) ? text : throw Faults.Invalid(field, "must be a list of strings"))];
     }
 
     private static FaultException Invalid(string field, JsonNode value, string rule)

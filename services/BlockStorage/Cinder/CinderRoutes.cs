@@ -39,10 +39,16 @@ internal sealed class CinderRoutes(RestRoutes routes)
         ActivatorUtilities.CreateInstance<CinderSnapshots>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderTypes>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderAttachments>(app.Services).Map(routes);
-        ActivatorUtilities.CreateInstance<CinderProject>(app.Services).Map(routes);
+        ActivatorUtilities.CreateInstance<CinderOffers>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderQuotas>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderBackups>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderMessages>(app.Services).Map(routes);
+        ActivatorUtilities.CreateInstance<CinderQos>(app.Services).Map(routes);
+        ActivatorUtilities.CreateInstance<CinderTransfers>(app.Services).Map(routes);
+        ActivatorUtilities.CreateInstance<CinderGroups>(app.Services).Map(routes);
+        ActivatorUtilities.CreateInstance<CinderGroupTypes>(app.Services).Map(routes);
+        ActivatorUtilities.CreateInstance<CinderOperators>(app.Services).Map(routes);
+        ActivatorUtilities.CreateInstance<CinderTypeSettings>(app.Services).Map(routes, rest);
     }
 
     private static RestResult Versions(RestCall call, int status) => RestResult.Json(status, new JsonObject

@@ -103,10 +103,7 @@ internal sealed class CinderSnapshots(SnapshotService snapshots)
     private async Task<RestResult> ActAsync(RestCall call)
     {
         await GetAsync(call);
-        var body = await call.ReadJsonAsync();
-        if (body.Count != 1) throw Faults.Invalid("body", "names exactly one action");
-        var (action, node) = body.First();
-        var input = node as JsonObject ?? [];
+        var (action, input) = await CinderInput.ReadActionAsync(call);
         switch (action)
         {
             case "os-reset_status":
@@ -121,7 +118,7 @@ internal sealed class CinderSnapshots(SnapshotService snapshots)
                 await snapshots.DeleteAsync(call.Operation, call.Route("id"), call.Cancelled);
                 return RestResult.Empty(202);
             default:
-                throw Faults.Invalid("body", $"There is no such action: {(action.Length > 64 ? action[..64] : action)}");
+                throw CinderInput.NoSuchAction(action);
         }
     }
 

@@ -19,7 +19,7 @@ internal sealed class CinderTypes(VolumeTypeService types)
     {
         routes.Get("/types", ListAsync);
         routes.Post("/types", CreateAsync);
-        routes.Get("/types/default", async call => Answer(await types.GetDefaultAsync(call.Cancelled)));
+        routes.Get("/types/default", async call => Answer(await types.GetDefaultAsync(call.Operation.ProjectId ?? "", call.Cancelled)));
         routes.Get("/types/{id}", async call => Answer(await GetAsync(call)));
         routes.Put("/types/{id}", UpdateAsync);
         routes.Delete("/types/{id}", DeleteAsync);
@@ -30,12 +30,6 @@ internal sealed class CinderTypes(VolumeTypeService types)
         routes.Delete("/types/{id}/extra_specs/{key}", DeleteSpecAsync);
         routes.Get("/types/{id}/os-volume-type-access", ListAccessAsync);
         routes.Post("/types/{id}/action", ActAsync);
-        // No type encrypts.
-        routes.Get("/types/{id}/encryption", async call =>
-        {
-            await GetAsync(call);
-            return RestResult.Json(200, new JsonObject());
-        });
     }
 
     private Task<VolumeType> GetAsync(RestCall call) => types.GetAsync(call.Operation, call.Route("id"), call.Cancelled);

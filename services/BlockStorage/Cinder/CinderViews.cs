@@ -11,7 +11,7 @@ namespace Nephos.BlockStorage.Cinder;
 /// <summary>Records as the REST API shows them. Schemas are closed: exactly the keys of the negotiated version, in their order.</summary>
 internal static class CinderViews
 {
-    private static readonly Microversion Groups = new(3, 13), GroupSnapshots = new(3, 14), Providers = new(3, 21), SnapshotUsers = new(3, 41), SharedTargets = new(3, 48);
+    private static readonly Microversion Groups = new(3, 13), GroupSnapshots = new(3, 14), Providers = new(3, 21), SnapshotUsers = new(3, 41), SharedTargets = new(3, 48), Clusters = new(3, 61);
 
     public static string? Time(DateTimeOffset? time) => time?.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff", CultureInfo.InvariantCulture);
 
@@ -59,13 +59,14 @@ internal static class CinderViews
             ["attachments"] = new JsonArray([.. view.Attachments.Where(attachment => attachment.OpenedAt is not null).Select(AttachmentOfVolume)]),
         };
         if (call.Operation.IsAdmin) json["migration_status"] = null;
-        if (call.Version >= Groups) json["group_id"] = null;
+        if (call.Version >= Groups) json["group_id"] = volume.GroupId;
         if (call.Version >= Providers && call.Operation.IsAdmin) json["provider_id"] = null;
         if (call.Version >= SharedTargets)
         {
             json["shared_targets"] = false;
             json["service_uuid"] = null;
         }
+        if (call.Version >= Clusters && call.Operation.IsAdmin) json["cluster_name"] = null;
         if (!extended) return json;
         if (volume.ImageMetadata.Count > 0) json["volume_image_metadata"] = Map(volume.ImageMetadata);
         json["os-vol-tenant-attr:tenant_id"] = volume.ProjectId;
@@ -103,7 +104,7 @@ internal static class CinderViews
             ["size"] = snapshot.SizeGib,
             ["metadata"] = Map(snapshot.Metadata),
         };
-        if (call.Version >= GroupSnapshots) json["group_snapshot_id"] = null;
+        if (call.Version >= GroupSnapshots) json["group_snapshot_id"] = snapshot.GroupSnapshotId;
         if (call.Version >= SnapshotUsers) json["user_id"] = snapshot.UserId;
         if (!extended) return json;
         json["os-extended-snapshot-attributes:project_id"] = snapshot.ProjectId;
@@ -118,7 +119,7 @@ internal static class CinderViews
         ["is_public"] = type.IsPublic,
         ["description"] = type.Description,
         ["extra_specs"] = Map(type.ExtraSpecs),
-        ["qos_specs_id"] = null,
+        ["qos_specs_id"] = type.QosSpecsId,
         ["os-volume-type-access:is_public"] = type.IsPublic,
     };
 

@@ -18,10 +18,7 @@ internal sealed class CinderVolumeActions(VolumeService volumes, AttachmentServi
     {
         var id = call.Route("id");
         await volumes.GetAsync(call.Operation, id, call.Cancelled);
-        var body = await call.ReadJsonAsync();
-        if (body.Count != 1) throw Faults.Invalid("body", "names exactly one action");
-        var (action, node) = body.First();
-        var input = node as JsonObject ?? [];
+        var (action, input) = await CinderInput.ReadActionAsync(call);
         switch (action)
         {
             case "os-set_bootable":
@@ -35,6 +32,9 @@ internal sealed class CinderVolumeActions(VolumeService volumes, AttachmentServi
             case "os-extend":
                 var size = CinderInput.Size(input, "new_size") ?? throw Faults.Invalid("new_size", "is required");
                 await volumes.ExtendAsync(call.Operation, id, size, online: call.Version >= ExtendInUse, call.Cancelled);
+                return RestResult.Empty(202);
+            case "os-retype":
+                await volumes.RetypeAsync(call.Operation, id, CinderInput.Text(input, "new_type") ?? throw Faults.Invalid("new_type", "is required"), call.Cancelled);
                 return RestResult.Empty(202);
             case "revert" when call.Version >= Reverts:
                 await volumes.RevertAsync(call.Operation, id, CinderInput.Text(input, "snapshot_id") ?? "", call.Cancelled);
@@ -82,7 +82,7 @@ internal sealed class CinderVolumeActions(VolumeService volumes, AttachmentServi
                 var shown = await volumes.GetAsync(call.Operation, id, call.Cancelled);
                 return RestResult.Json(200, new JsonObject { ["metadata"] = CinderViews.Map(shown.Volume.ImageMetadata) });
             default:
-                throw Faults.Invalid("body", $"There is no such action: {(action.Length > 64 ? action[..64] : action)}");
+                throw CinderInput.NoSuchAction(action);
         }
     }
 
@@ -112,7 +112,7 @@ internal sealed class CinderVolumeActions(VolumeService volumes, AttachmentServi
                     ["description"] = type.Description,
                     ["is_public"] = type.IsPublic,
                     ["extra_specs"] = CinderViews.Map(type.ExtraSpecs),
-                    ["qos_specs_id"] = null,
+                    ["qos_specs_id"] = type.QosSpecsId,
                     ["created_at"] = CinderViews.Time(type.CreatedAt),
                     ["updated_at"] = CinderViews.Time(type.UpdatedAt),
                     ["deleted_at"] = null,

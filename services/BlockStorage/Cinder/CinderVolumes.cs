@@ -8,7 +8,7 @@ namespace Nephos.BlockStorage.Cinder;
 /// <summary>Volumes and their metadata over REST.</summary>
 internal sealed class CinderVolumes(VolumeService volumes)
 {
-    private static readonly Microversion NameLike = new(3, 34), Counts = new(3, 45), Summaries = new(3, 12);
+    private static readonly Microversion NameLike = new(3, 34), Counts = new(3, 45), Summaries = new(3, 12), Groups = new(3, 13), Backups = new(3, 47);
 
     private static readonly Dictionary<string, Func<VolumeView, IComparable?>> SortKeys = new()
     {
@@ -109,12 +109,14 @@ internal sealed class CinderVolumes(VolumeService volumes)
             ImageId = Given(body, "imageRef") ?? Given(body, "image_id"),
             SnapshotId = Given(body, "snapshot_id"),
             VolumeId = Given(body, "source_volid"),
+            BackupId = call.Version >= Backups ? Given(body, "backup_id") : null,
+            GroupId = call.Version >= Groups ? Given(body, "group_id") : null,
             VolumeType = Given(body, "volume_type"),
             AvailabilityZone = Given(body, "availability_zone"),
             Metadata = CinderInput.Metadata(body["metadata"], "metadata"),
         };
         if (CinderInput.Flag(body, "multiattach") == true) throw Faults.Invalid("multiattach", "volumes for several instances at once are not offered");
-        if (size is null && wish.SnapshotId is null && wish.VolumeId is null) throw Faults.Invalid("size", "is required");
+        if (size is null && wish.SnapshotId is null && wish.VolumeId is null && wish.BackupId is null) throw Faults.Invalid("size", "is required");
         try
         {
             return Answer(call, 202, await volumes.CreateAsync(call.Operation, wish, wait: false, call.Cancelled), extended: false);

@@ -47,6 +47,9 @@ internal static class QuotaResources
 /// <summary>What a commit takes, or gives back when negative.</summary>
 internal readonly record struct QuotaChange(IReadOnlyList<(string Resource, long Count)> Counts)
 {
+    /// <summary>What takes it back.</summary>
+    public QuotaChange Reversed => new([.. Counts.Select(count => (count.Resource, -count.Count))]);
+
     public static QuotaChange Volumes(long count, long gigabytes, string typeId) => new(
     [
         (QuotaResources.Volumes, count),

@@ -133,6 +133,7 @@ internal sealed class SnapshotService(IStateStore store, TableCache<Snapshot> sn
                 var volumes = await transaction.ListByAsync(Volume.Table, "project", snapshot.ProjectId, cancellationToken);
                 if (volumes.Any(volume => !volume.Deleting && volume.Failure is null && ((volume.SourceSnapshotId == id && !volume.Provisioned) || volume.RevertTo == id)))
                     throw BlockStorageFaults.InvalidSnapshot($"Snapshot {id} is being copied to a volume.");
+                if (snapshot.GroupSnapshotId is { } group) throw BlockStorageFaults.InvalidSnapshot($"Snapshot {id} is part of group snapshot {group}.");
                 if (!snapshot.Deleting) transaction.Put(Snapshot.Table, (snapshot with { Deleting = true }).Changed(time.GetUtcNow()));
             },
             cancellationToken);

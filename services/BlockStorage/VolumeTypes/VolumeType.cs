@@ -20,6 +20,10 @@ internal sealed record VolumeType
     /// <summary>Who may use a type that is not public.</summary>
     public IReadOnlyList<string> Projects { get; init; } = [];
     public IReadOnlyDictionary<string, string> ExtraSpecs { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The QoS specs that hold for its volumes.</summary>
+    public string? QosSpecsId { get; init; }
+    public TypeEncryption? Encryption { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset? UpdatedAt { get; init; }
 
@@ -27,4 +31,24 @@ internal sealed record VolumeType
         IsPublic || operation.IsAdmin || operation.IsService || (operation.ProjectId is { } project && Projects.Contains(project));
 
     public long LimitOf(string spec) => ExtraSpecs.TryGetValue(spec, out var text) && long.TryParse(text, out var value) ? value : 0;
+}
+
+/// <summary>How the operator wants volumes of a type encrypted. It is kept for tools; volumes of such a type are refused.</summary>
+internal sealed record TypeEncryption
+{
+    public required string Id { get; init; }
+    public required string Provider { get; init; }
+    public string? Cipher { get; init; }
+    public int? KeySize { get; init; }
+
+    /// <summary>front-end or back-end.</summary>
+    public required string ControlLocation { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public DateTimeOffset? UpdatedAt { get; init; }
+}
+
+/// <summary>The type of volumes of a project that ask for none.</summary>
+internal sealed record DefaultType(string ProjectId, string VolumeTypeId)
+{
+    public static readonly TableSchema<DefaultType> Table = new("block-storage/default-types", type => type.ProjectId, BlockStorageJson.Default.DefaultType);
 }

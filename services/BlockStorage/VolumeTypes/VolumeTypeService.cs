@@ -6,7 +6,7 @@ using Nephos.Kernel.State;
 
 namespace Nephos.BlockStorage.VolumeTypes;
 
-internal sealed class VolumeTypeService(IStateStore store, TableCache<Volumes.Volume> volumes, BlockStorageOptions options, TimeProvider time)
+internal sealed partial class VolumeTypeService(IStateStore store, TableCache<Volumes.Volume> volumes, BlockStorageOptions options, TimeProvider time)
 {
     public async Task<IReadOnlyList<VolumeType>> ListAsync(OperationContext operation, CancellationToken cancellationToken)
     {
@@ -22,8 +22,12 @@ internal sealed class VolumeTypeService(IStateStore store, TableCache<Volumes.Vo
         return type is not null && type.IsOfferedTo(operation) ? type : throw NotFound(nameOrId);
     }
 
-    public async Task<VolumeType> GetDefaultAsync(CancellationToken cancellationToken) =>
-        await FindAsync(options.DefaultVolumeType, cancellationToken) ?? throw NotFound(options.DefaultVolumeType);
+    /// <summary>The default of a project, or else of the cloud.</summary>
+    public async Task<VolumeType> GetDefaultAsync(string projectId, CancellationToken cancellationToken)
+    {
+        if (await store.GetAsync(DefaultType.Table, projectId, cancellationToken) is { } own && await FindByIdAsync(own.VolumeTypeId, cancellationToken) is { } type) return type;
+        return await FindAsync(options.DefaultVolumeType, cancellationToken) ?? throw NotFound(options.DefaultVolumeType);
+    }
 
     /// <summary>By id, whoever asks; null when it is gone.</summary>
     public ValueTask<VolumeType?> FindByIdAsync(string id, CancellationToken cancellationToken) => store.GetAsync(VolumeType.Table, id, cancellationToken);
@@ -114,6 +118,8 @@ internal sealed class VolumeTypeService(IStateStore store, TableCache<Volumes.Vo
                 var type = await transaction.GetAsync(VolumeType.Table, id, cancellationToken) ?? throw NotFound(id);
                 if (IsDefault(type)) throw Faults.Conflict($"Volume type {type.Name} is the default type.");
                 if (volumes.List().Any(volume => volume.VolumeTypeId == id)) throw Faults.Conflict($"Target volume type is still in use: volumes have type {type.Name}.");
+                foreach (var own in await transaction.ListAsync(DefaultType.Table, "", cancellationToken))
+                    if (own.VolumeTypeId == id) throw Faults.Conflict($"Volume type {type.Name} is the default type of project {own.ProjectId}.");
                 transaction.Delete(VolumeType.Table, id);
             },
             cancellationToken);

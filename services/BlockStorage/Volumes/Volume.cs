@@ -68,9 +68,6 @@ internal sealed record Volume
     /// <summary>The group that it is a member of.</summary>
     public string? GroupId { get; init; }
 
-    /// <summary>May be attached several times.</summary>
-    public bool Multiattach { get; init; }
-
     public bool Deleting { get; init; }
 
     /// <summary>About to be attached by somebody, until then.</summary>

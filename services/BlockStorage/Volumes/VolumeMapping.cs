@@ -26,7 +26,6 @@ internal static class VolumeMapping
             AvailabilityZone = volume.AvailabilityZone,
             Bootable = volume.Bootable,
             ReadOnly = volume.ReadOnly,
-            Multiattach = volume.Multiattach,
             GroupId = volume.GroupId ?? "",
             SourceImageId = volume.SourceImageId ?? "",
             SourceSnapshotId = volume.SourceSnapshotId ?? "",

@@ -1,7 +1,9 @@
 using Nephos.BlockStorage.Backups;
+using Nephos.BlockStorage.Groups;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
+using Nephos.BlockStorage.VolumeTypes;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
@@ -21,6 +23,7 @@ internal sealed record VolumeWish
     public string? SnapshotId { get; init; }
     public string? VolumeId { get; init; }
     public string? BackupId { get; init; }
+    public string? GroupId { get; init; }
     public string? VolumeType { get; init; }
     public string? AvailabilityZone { get; init; }
     public IEnumerable<KeyValuePair<string, string>> Metadata { get; init; } = [];
@@ -50,6 +53,7 @@ internal sealed partial class VolumeService
                 {
                     // The source may go while this is prepared: its record is part of the commit.
                     await RequireSourceAsync(transaction, volume, cancellationToken);
+                    await GroupService.RequireRoomAsync(transaction, volume, cancellationToken);
                     transaction.Insert(Volume.Table, volume);
                     if (!volume.Hidden)
                         await quotas.ChangeAsync(transaction, projectId, QuotaChange.Volumes(1, volume.SizeGib, volume.VolumeTypeId), cancellationToken);
@@ -91,17 +95,23 @@ internal sealed partial class VolumeService
             AvailabilityZone = zone,
             Metadata = InputRules.Metadata(wish.Metadata),
             Hidden = wish.Hidden,
+            GroupId = wish.GroupId is { Length: > 0 } group ? group : null,
             OwnerInstanceId = wish.OwnerInstanceId is { Length: > 0 } owner ? owner : null,
             IdempotencyKey = InputRules.IdempotencyKey(wish.IdempotencyKey),
             CreatedAt = time.GetUtcNow(),
             Generation = 1,
         };
         var (sized, sourceType) = await TakeSourceAsync(operation, volume, wish, cancellationToken);
-        return sized with
-        {
-            SizeBytes = InputRules.Size(sized.SizeBytes, wish.Hidden),
-            VolumeTypeId = type?.Id ?? sourceType ?? (await types.GetDefaultAsync(cancellationToken)).Id,
-        };
+        type ??= sourceType is not null ? await types.FindByIdAsync(sourceType, cancellationToken) : null;
+        type ??= await types.GetDefaultAsync(projectId, cancellationToken);
+        RequireUnencrypted(type);
+        return sized with { SizeBytes = InputRules.Size(sized.SizeBytes, wish.Hidden), VolumeTypeId = type.Id };
+    }
+
+    // Nobody may believe that a volume is encrypted which is not.
+    private static void RequireUnencrypted(VolumeType type)
+    {
+        if (type.Encryption is not null) throw BlockStorageFaults.InvalidVolume($"Volume type {type.Name} asks for encryption, which this cloud does not offer.");
     }
 
     private async Task<(Volume Volume, string? TypeId)> TakeSourceAsync(

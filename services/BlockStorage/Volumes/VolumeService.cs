@@ -1,5 +1,6 @@
 using Nephos.BlockStorage.Attachments;
 using Nephos.BlockStorage.Images;
+using Nephos.BlockStorage.Operators;
 using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
 using Nephos.BlockStorage.VolumeTypes;
@@ -165,6 +166,31 @@ internal sealed partial class VolumeService(
             cancellationToken);
         await worker.RunSoonAsync(id, cancellationToken);
         return await GetAsync(operation, volume.Id, cancellationToken);
+    }
+
+    /// <summary>Gives a volume another type.</summary>
+    public async Task<VolumeView> RetypeAsync(OperationContext operation, string id, string typeName, CancellationToken cancellationToken)
+    {
+        operation.RequireMember("volume:retype");
+        var type = await types.GetAsync(operation, typeName, cancellationToken);
+        RequireUnencrypted(type);
+        if (!Backend.Suits(type.ExtraSpecs)) throw BlockStorageFaults.InvalidVolume("Retype needs a backend that this cloud does not have.");
+        var changed = await ChangeAsync(
+            operation, id,
+            async (volume, transaction) =>
+            {
+                var status = (await ViewAsync(volume, transaction, cancellationToken)).Status;
+                if (status is not (VolumeStatus.Available or VolumeStatus.InUse))
+                    throw BlockStorageFaults.InvalidVolume($"Volume {id} status must be available or in-use to retype, but it is {status.ToCinder()}.");
+                if (volume.VolumeTypeId == type.Id) throw Faults.Invalid("new_type", $"New volume_type same as original: {typeName}.");
+                if (volume.GroupId is not null) throw BlockStorageFaults.InvalidVolume($"Volume {id} is in a group.");
+                if (volume.Hidden) return volume with { VolumeTypeId = type.Id };
+                await quotas.ChangeAsync(transaction, volume.ProjectId, QuotaChange.Volumes(-1, -volume.SizeGib, volume.VolumeTypeId), cancellationToken);
+                await quotas.ChangeAsync(transaction, volume.ProjectId, QuotaChange.Volumes(1, volume.SizeGib, type.Id), cancellationToken);
+                return volume with { VolumeTypeId = type.Id };
+            },
+            cancellationToken);
+        return await ViewAsync(changed, cancellationToken);
     }
 
     /// <summary>Wants the content of a snapshot back.</summary>

@@ -2,10 +2,12 @@ using Microsoft.Extensions.Logging;
 using Nephos.BlockStorage.Attachments;
 using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Devices;
+using Nephos.BlockStorage.Groups;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Messages;
 using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
+using Nephos.BlockStorage.Transfers;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.State;
 using Nephos.Protos.Errors.V1;
@@ -15,7 +17,7 @@ namespace Nephos.BlockStorage.Volumes;
 /// <summary>The steps from what a record wants to what a device has. Each may be cut off anywhere and run twice.</summary>
 internal sealed partial class VolumeSteps(
     IStateStore store, IBlockDevices devices, ImageLayers layers, IImages images, QuotaService quotas, BackupWorker backups, BackupSteps backupSteps,
-    MessageLog messages, TimeProvider time, ILogger<VolumeSteps> logger)
+    GroupSteps groups, DevicePlacement placement, MessageLog messages, TimeProvider time, ILogger<VolumeSteps> logger)
 {
     /// <summary>How long an image may take to be made after it was wanted.</summary>
     private static readonly TimeSpan ImagePatience = TimeSpan.FromMinutes(1);
@@ -26,6 +28,7 @@ internal sealed partial class VolumeSteps(
     {
         if (await store.GetAsync(Volume.Table, id, cancellationToken) is { } volume) await RunVolumeAsync(volume, cancellationToken);
         else if (await store.GetAsync(Snapshot.Table, id, cancellationToken) is { } snapshot) await RunSnapshotAsync(snapshot, cancellationToken);
+        else if (await store.GetAsync(GroupSnapshot.Table, id, cancellationToken) is { } group) await groups.RunAsync(group, RunSnapshotAsync, cancellationToken);
     }
 
     private async Task RunVolumeAsync(Volume volume, CancellationToken cancellationToken)
@@ -83,7 +86,7 @@ internal sealed partial class VolumeSteps(
 
     private async Task<Volume> PlaceAsync(Volume volume, CancellationToken cancellationToken)
     {
-        var chosen = await ChooseDeviceAsync(volume, cancellationToken);
+        var chosen = await placement.ChooseAsync(volume, cancellationToken);
         return await PutAsync(volume.Id, current => current with { DeviceId = current.DeviceId ?? chosen }, cancellationToken) ?? volume;
     }
 
@@ -115,24 +118,6 @@ internal sealed partial class VolumeSteps(
         }
         var size = volume.SizeBytes;
         return await PutAsync(volume.Id, current => current with { Provisioned = true, ProvisionedBytes = size }, cancellationToken) ?? volume;
-    }
-
-    // Where the image is already, else where most space is.
-    private async Task<string> ChooseDeviceAsync(Volume volume, CancellationToken cancellationToken)
-    {
-        var healthy = (await devices.ListAsync(cancellationToken)).Where(device => !device.Failed).OrderByDescending(device => device.FreeBytes).ToList();
-        if (healthy.Count == 0) throw Faults.Unavailable("No block device is in working order.");
-        if (volume.RestoreFrom is { } backupId && await store.GetAsync(Backup.Table, backupId, cancellationToken) is { LocalSnapshot: true } backup
-            && healthy.Find(device => device.Id == backup.DeviceId) is { FreeBytes: > 0 } origin)
-            return origin.Id;
-        if (volume.SourceImageId is { } imageId)
-        {
-            var known = (await store.ListAsync(ImageLayer.Table, imageId + "/", cancellationToken)).Where(layer => !layer.Deleting).ToDictionary(layer => layer.DeviceId);
-            if (healthy.Find(device => known.ContainsKey(device.Id) && device.FreeBytes > 0) is { } near) return near.Id;
-        }
-        return healthy[0].FreeBytes > 0
-            ? healthy[0].Id
-            : throw new FaultException(ErrorReason.StorageFull, "No block device has free space.");
     }
 
     // An attachment ended: from now on the device refuses its head. Nothing depends on the node of the head.
@@ -219,6 +204,8 @@ internal sealed partial class VolumeSteps(
                 foreach (var attachment in await transaction.ListByAsync(Attachment.Table, "volume", volume.Id, cancellationToken))
                     transaction.Delete(Attachment.Table, attachment.Id);
                 transaction.Delete(Volume.Table, volume.Id);
+                if (current.TransferId is { } transferId) transaction.Delete(Transfer.Table, transferId);
+                await GroupService.RemoveIfEmptyAsync(transaction, current, quotas, cancellationToken);
                 if (!current.Hidden)
                     await quotas.ChangeAsync(transaction, current.ProjectId, QuotaChange.Volumes(-1, -current.SizeGib, current.VolumeTypeId), cancellationToken);
             },
@@ -241,7 +228,8 @@ internal sealed partial class VolumeSteps(
                 cancellationToken);
             return;
         }
-        if (!snapshot.IsPending) return;
+        // One of a group is frozen with the others.
+        if (!snapshot.IsPending || snapshot.GroupSnapshotId is not null) return;
         try
         {
             await devices.CreateSnapshotAsync(snapshot.DeviceId, snapshot.VolumeId, snapshot.Id, cancellationToken);

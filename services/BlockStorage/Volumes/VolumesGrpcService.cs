@@ -23,6 +23,8 @@ internal sealed class VolumesGrpcService(VolumeService volumes, TableCache<Volum
             ImageId = request.SourceCase == Wire.CreateVolumeRequest.SourceOneofCase.ImageId ? request.ImageId : null,
             SnapshotId = request.SourceCase == Wire.CreateVolumeRequest.SourceOneofCase.SnapshotId ? request.SnapshotId : null,
             VolumeId = request.SourceCase == Wire.CreateVolumeRequest.SourceOneofCase.VolumeId ? request.VolumeId : null,
+            BackupId = request.SourceCase == Wire.CreateVolumeRequest.SourceOneofCase.BackupId ? request.BackupId : null,
+            GroupId = Given(request.GroupId),
             VolumeType = Given(request.VolumeType),
             AvailabilityZone = Given(request.AvailabilityZone),
             Metadata = request.Metadata,
@@ -78,6 +80,9 @@ internal sealed class VolumesGrpcService(VolumeService volumes, TableCache<Volum
 
     public override async Task<Wire.Volume> ExtendVolume(Wire.ExtendVolumeRequest request, ServerCallContext context) =>
         (await volumes.ExtendAsync(context.GetOperation(), request.VolumeId, request.SizeBytes, request.Online, context.CancellationToken)).ToWire();
+
+    public override async Task<Wire.Volume> RetypeVolume(Wire.RetypeVolumeRequest request, ServerCallContext context) =>
+        (await volumes.RetypeAsync(context.GetOperation(), request.VolumeId, request.VolumeType, context.CancellationToken)).ToWire();
 
     public override async Task<Wire.Volume> RevertVolume(Wire.RevertVolumeRequest request, ServerCallContext context) =>
         (await volumes.RevertAsync(context.GetOperation(), request.VolumeId, request.SnapshotId, context.CancellationToken)).ToWire();

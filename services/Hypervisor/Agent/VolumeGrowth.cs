@@ -10,7 +10,7 @@ using Wire = Nephos.Protos.BlockStorage.V1;
 
 namespace Nephos.Hypervisor.Agent;
 
-/// <summary>Follows the sizes of the volumes that are attached on this node: the head's export grows, then the machine is told.</summary>
+/// <summary>Follows the sizes and limits of the volumes that are attached on this node: the head's export grows, then the machine is told.</summary>
 /// <remarks>What is told once more changes nothing, so a lost event is made good by the next watch, which begins with all attachments.</remarks>
 internal sealed partial class VolumeGrowth(
     Wire.Attachments.AttachmentsClient attachments, IVolumeHeads heads, IHypervisor hypervisor, ServiceCalls calls, NephosOptions node, TimeProvider time,
@@ -48,7 +48,7 @@ internal sealed partial class VolumeGrowth(
             if (events.ResponseStream.Current.Changed is not { } changed || !Guid.TryParse(changed.Attachment.Id, out var attachmentId)) continue;
             try
             {
-                await GrowAsync(attachmentId, changed, cancellationToken);
+                await FollowAsync(attachmentId, changed, cancellationToken);
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
@@ -57,11 +57,13 @@ internal sealed partial class VolumeGrowth(
         }
     }
 
-    private async Task GrowAsync(Guid attachmentId, Wire.AttachmentChanged changed, CancellationToken cancellationToken)
+    private async Task FollowAsync(Guid attachmentId, Wire.AttachmentChanged changed, CancellationToken cancellationToken)
     {
         var head = heads.List().FirstOrDefault(head => head.AttachmentId == attachmentId && !head.Fenced);
-        // One that is not open yet is opened with the size of that moment.
-        if (head is null || !Guid.TryParse(changed.Attachment.InstanceId, out var instanceId)) return;
+        // One that is not open yet is opened with the size and the limits of that moment.
+        if (head is null) return;
+        heads.SetLimits(attachmentId, changed.Qos?.Iops ?? 0, changed.Qos?.BytesPerSecond ?? 0);
+        if (!Guid.TryParse(changed.Attachment.InstanceId, out var instanceId)) return;
         if (head.SizeBytes < changed.VolumeSizeBytes)
         {
             await heads.ResizeAsync(attachmentId, changed.VolumeSizeBytes, cancellationToken);

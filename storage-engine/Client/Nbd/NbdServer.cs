@@ -25,6 +25,9 @@ internal sealed class NbdServer : IDisposable
     private long _accepted;
     private bool _closed;
 
+    /// <summary>What all its connections share.</summary>
+    public RateLimit Rate => _rate;
+
     public NbdServer(VolumeExport export, string exportName, string path, RateLimit rate)
     {
         if (Encoding.UTF8.GetByteCount(path) > PathBytesMax) throw new VolumeHeadException($"The socket path {path} is longer than {PathBytesMax} bytes.");

@@ -95,6 +95,12 @@ internal sealed partial class VolumeHeads(IReplicaConnector connector, TimeProvi
         LogClosed(open.Volume.VolumeId, open.Volume.AttachmentId);
     }
 
+    public void SetLimits(Guid attachmentId, long iops, long bytesPerSecond)
+    {
+        lock (_gate)
+            if (_open.TryGetValue(attachmentId, out var open)) open.Server.Rate.Change(iops, bytesPerSecond);
+    }
+
     public async Task ResizeAsync(Guid attachmentId, long sizeBytes, CancellationToken cancellationToken)
     {
         await _changes.WaitAsync(cancellationToken);

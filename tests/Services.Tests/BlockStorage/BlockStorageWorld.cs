@@ -13,6 +13,7 @@ using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
 using Nephos.BlockStorage.Volumes;
 using Nephos.BlockStorage.VolumeTypes;
+using Nephos.Hosting;
 using Nephos.Kernel.Operations;
 using Nephos.Kernel.Reconciliation;
 using Nephos.Kernel.State;
@@ -60,6 +61,7 @@ internal sealed class BlockStorageWorld : IAsyncDisposable
         var services = new ServiceCollection();
         services.AddSingleton(typeof(ILogger<>), typeof(NullLogger<>));
         services.AddSingleton(options ?? new BlockStorageOptions());
+        services.AddSingleton(new NephosOptions { NodeName = "node-1" });
         services.AddSingleton<IBlockDevices, FakeDevices>();
         services.AddSingleton<IImages, FakeImages>();
         services.AddSingleton<IBackupObjects, FakeBackupObjects>();

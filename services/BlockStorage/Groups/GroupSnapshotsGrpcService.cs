@@ -1,0 +1,100 @@
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Nephos.Hosting.Grpc;
+using Nephos.Kernel;
+using Nephos.Kernel.State;
+using Wire = Nephos.Protos.BlockStorage.V1;
+
+namespace Nephos.BlockStorage.Groups;
+
+/// <summary>Snapshots of groups over gRPC.</summary>
+internal sealed class GroupSnapshotsGrpcService(GroupSnapshotService snapshots, TableCache<GroupSnapshot> cache) : Wire.GroupSnapshots.GroupSnapshotsBase
+{
+    public override async Task<Wire.GroupSnapshot> CreateGroupSnapshot(Wire.CreateGroupSnapshotRequest request, ServerCallContext context) =>
+        ToWire(await snapshots.CreateAsync(
+            context.GetOperation(), request.GroupId, request.Name, request.Description.Length > 0 ? request.Description : null, context.CancellationToken));
+
+    public override async Task<Wire.GroupSnapshot> GetGroupSnapshot(Wire.GetGroupSnapshotRequest request, ServerCallContext context) =>
+        ToWire(await snapshots.GetAsync(context.GetOperation(), request.GroupSnapshotId, context.CancellationToken));
+
+    public override async Task<Wire.ListGroupSnapshotsResponse> ListGroupSnapshots(Wire.ListGroupSnapshotsRequest request, ServerCallContext context)
+    {
+        var all = await snapshots.ListAsync(context.GetOperation(), request.AllProjects, context.CancellationToken);
+        var page = Paging.Cut(all.OrderBy(snapshot => snapshot.Id, StringComparer.Ordinal), snapshot => snapshot.Id, request.PageToken, request.PageSize);
+        var response = new Wire.ListGroupSnapshotsResponse { NextPageToken = page.NextToken ?? "" };
+        response.GroupSnapshots.AddRange(page.Items.Select(ToWire));
+        return response;
+    }
+
+    public override async Task<Empty> DeleteGroupSnapshot(Wire.DeleteGroupSnapshotRequest request, ServerCallContext context)
+    {
+        await snapshots.DeleteAsync(context.GetOperation(), request.GroupSnapshotId, context.CancellationToken);
+        return new Empty();
+    }
+
+    public override Task WatchGroupSnapshots(
+        Wire.WatchGroupSnapshotsRequest request, IServerStreamWriter<Wire.GroupSnapshotEvent> responseStream, ServerCallContext context)
+    {
+        var operation = context.GetOperation();
+        var project = request.AllProjects && (operation.IsAdmin || operation.IsService) ? null : operation.RequireProject();
+        return Watching.TellAsync(
+            cache, snapshot => project is null || snapshot.ProjectId == project ? ToWire(snapshot) : null,
+            told => responseStream.WriteAsync(
+                told switch
+                {
+                    { Id: null } => new Wire.GroupSnapshotEvent { Revision = told.Revision, Synced = true },
+                    { Shown: { } shown } => new Wire.GroupSnapshotEvent { Revision = told.Revision, Changed = shown },
+                    _ => new Wire.GroupSnapshotEvent { Revision = told.Revision, Deleted = told.Id },
+                },
+                context.CancellationToken),
+            context.CancellationToken);
+    }
+
+    private static Wire.GroupSnapshot ToWire(GroupSnapshot snapshot) => new()
+    {
+        Id = snapshot.Id,
+        ProjectId = snapshot.ProjectId,
+        GroupId = snapshot.GroupId,
+        GroupTypeId = snapshot.GroupTypeId,
+        Name = snapshot.Name,
+        Description = snapshot.Description ?? "",
+        Status = snapshot.Status,
+        StatusReason = snapshot.Failure ?? "",
+        CreatedAt = snapshot.CreatedAt.ToTimestamp(),
+        Generation = snapshot.Generation,
+    };
+}
+
+/// <summary>Kinds of groups over gRPC.</summary>
+internal sealed class GroupTypesGrpcService(GroupTypeService types) : Wire.GroupTypes.GroupTypesBase
+{
+    public override async Task<Wire.GroupType> CreateGroupType(Wire.CreateGroupTypeRequest request, ServerCallContext context) =>
+        ToWire(await types.CreateAsync(
+            context.GetOperation(), request.Name, request.Description.Length > 0 ? request.Description : null, request.IsPublic,
+            new Dictionary<string, string>(request.Specs), context.CancellationToken));
+
+    public override async Task<Wire.GroupType> GetGroupType(Wire.GetGroupTypeRequest request, ServerCallContext context) =>
+        ToWire(await types.GetAsync(context.GetOperation(), request.GroupTypeId, context.CancellationToken));
+
+    public override async Task<Wire.ListGroupTypesResponse> ListGroupTypes(Wire.ListGroupTypesRequest request, ServerCallContext context)
+    {
+        var all = await types.ListAsync(context.GetOperation(), context.CancellationToken);
+        var page = Paging.Cut(all.OrderBy(type => type.Id, StringComparer.Ordinal), type => type.Id, request.PageToken, request.PageSize);
+        var response = new Wire.ListGroupTypesResponse { NextPageToken = page.NextToken ?? "" };
+        response.GroupTypes.AddRange(page.Items.Select(ToWire));
+        return response;
+    }
+
+    public override async Task<Empty> DeleteGroupType(Wire.DeleteGroupTypeRequest request, ServerCallContext context)
+    {
+        await types.DeleteAsync(context.GetOperation(), request.GroupTypeId, context.CancellationToken);
+        return new Empty();
+    }
+
+    private static Wire.GroupType ToWire(GroupType type)
+    {
+        var wire = new Wire.GroupType { Id = type.Id, Name = type.Name, Description = type.Description ?? "", IsPublic = type.IsPublic };
+        foreach (var (key, value) in type.Specs) wire.Specs[key] = value;
+        return wire;
+    }
+}

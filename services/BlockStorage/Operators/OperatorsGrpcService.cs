@@ -1,0 +1,38 @@
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Nephos.Hosting.Grpc;
+using Wire = Nephos.Protos.BlockStorage.V1;
+
+namespace Nephos.BlockStorage.Operators;
+
+/// <summary>What administrators see and switch, over gRPC.</summary>
+internal sealed class OperatorsGrpcService(OperatorService operators) : Wire.BlockOperators.BlockOperatorsBase
+{
+    public override async Task<Wire.ListServicesResponse> ListServices(Wire.ListServicesRequest request, ServerCallContext context)
+    {
+        var response = new Wire.ListServicesResponse();
+        response.Services.AddRange((await operators.ListAsync(context.GetOperation(), context.CancellationToken)).Select(ToWire));
+        return response;
+    }
+
+    public override async Task<Wire.BlockService> SwitchService(Wire.SwitchServiceRequest request, ServerCallContext context) =>
+        ToWire(await operators.SwitchAsync(
+            context.GetOperation(), request.Binary, request.Host, request.Disabled, request.Reason.Length > 0 ? request.Reason : null, context.CancellationToken));
+
+    public override async Task<Empty> FreezeHost(Wire.FreezeHostRequest request, ServerCallContext context)
+    {
+        await operators.FreezeAsync(context.GetOperation(), request.Host, request.Frozen, context.CancellationToken);
+        return new Empty();
+    }
+
+    private static Wire.BlockService ToWire(OperatedService service) => new()
+    {
+        Binary = service.Binary,
+        Host = service.Host,
+        Up = service.Up,
+        Disabled = service.State.Disabled,
+        DisabledReason = service.State.DisabledReason ?? "",
+        Frozen = service.State.Frozen,
+        UpdatedAt = service.State.UpdatedAt?.ToTimestamp(),
+    };
+}
