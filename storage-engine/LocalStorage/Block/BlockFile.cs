@@ -12,6 +12,9 @@ public enum FileOperation
     Allocate,
 }
 
+/// <summary>Asked before each operation on a file: the error number it shall fail with, or 0. Writes and holes name their range.</summary>
+public delegate int FileFault(FileOperation operation, string path, long offset, long length);
+
 /// <summary>One piece of a gathered write, as the kernel's <c>struct iovec</c>: 0 address, 8 length.</summary>
 [StructLayout(LayoutKind.Sequential)]
 public struct IoPiece
@@ -30,9 +33,9 @@ public sealed partial class BlockFile : IDisposable
     private const int Eintr = 4;
     private const int KeepSize = 1, PunchHoleFlag = 2;
     private readonly SafeFileHandle _handle;
-    private readonly Func<FileOperation, string, int>? _faults;
+    private readonly FileFault? _faults;
 
-    public BlockFile(string path, FileMode mode, Func<FileOperation, string, int>? faults)
+    public BlockFile(string path, FileMode mode, FileFault? faults)
     {
         Path = path;
         _faults = faults;
@@ -48,7 +51,7 @@ public sealed partial class BlockFile : IDisposable
     /// <summary>Reads until the buffer is full; what lies behind the end of the file reads as zero.</summary>
     public unsafe void Read(long offset, Span<byte> buffer)
     {
-        Fail(FileOperation.Read);
+        Fail(FileOperation.Read, offset, buffer.Length);
         // SAFETY: the span is pinned for the time of the calls, and never more than its rest is asked for.
         fixed (byte* start = buffer)
         {
@@ -65,7 +68,7 @@ public sealed partial class BlockFile : IDisposable
 
     public unsafe void Write(long offset, ReadOnlySpan<byte> data)
     {
-        Fail(FileOperation.Write);
+        Fail(FileOperation.Write, offset, data.Length);
         // SAFETY: the span is pinned for the time of the calls, and never more than its rest is written.
         fixed (byte* start = data)
         {
@@ -82,7 +85,7 @@ public sealed partial class BlockFile : IDisposable
     /// <summary>Writes the pieces one behind the other. The pieces are changed when the kernel took only a part.</summary>
     public unsafe void Write(long offset, Span<IoPiece> pieces)
     {
-        Fail(FileOperation.Write);
+        Fail(FileOperation.Write, offset, LengthOf(pieces));
         // SAFETY: the array of pieces is pinned; the caller guarantees that each piece stays valid during the call.
         fixed (IoPiece* start = pieces)
         {
@@ -102,33 +105,40 @@ public sealed partial class BlockFile : IDisposable
         }
     }
 
+    private static long LengthOf(ReadOnlySpan<IoPiece> pieces)
+    {
+        long length = 0;
+        foreach (ref readonly var piece in pieces) length += piece.Length;
+        return length;
+    }
+
     /// <summary>Makes data durable. A failure is final: what was dirty may be dropped by the kernel, so trying again proves nothing.</summary>
     public void Sync()
     {
-        Fail(FileOperation.Sync);
+        Fail(FileOperation.Sync, 0, 0);
         while (FDataSync(_handle) != 0) ThrowUnlessInterrupted("fdatasync");
     }
 
     /// <summary>Reserves space for the whole range, so that a later write in it can not run out of space.</summary>
     public void Allocate(long offset, long lengthBytes)
     {
-        Fail(FileOperation.Allocate);
+        Fail(FileOperation.Allocate, offset, lengthBytes);
         while (FAllocate(_handle, 0, offset, lengthBytes) != 0) ThrowUnlessInterrupted("fallocate");
     }
 
     /// <summary>Gives the space of a range back; it reads as zero afterwards.</summary>
     public void PunchHole(long offset, long lengthBytes)
     {
-        Fail(FileOperation.Write);
+        Fail(FileOperation.Write, offset, lengthBytes);
         while (FAllocate(_handle, PunchHoleFlag | KeepSize, offset, lengthBytes) != 0) ThrowUnlessInterrupted("fallocate");
     }
 
     public void Dispose() => _handle.Dispose();
 
-    private void Fail(FileOperation operation)
+    private void Fail(FileOperation operation, long offset, long length)
     {
         if (_faults is null) return;
-        var error = _faults(operation, Path);
+        var error = _faults(operation, Path, offset, length);
         if (error != 0) throw new BlockFileException(operation.ToString(), Path, error);
     }
 

@@ -86,7 +86,9 @@ public sealed partial class BlockStore
         while (!_stopping && _journal.OldestClosed() is { } segment)
         {
             _journal.PrepareSpare(always: false);
-            Apply(segment);
+            // What is in its place must be in the journal too, else a power cut would leave later writes without earlier ones.
+            if (!_journal.Sync()) return;
+            RecordRelease(Apply(segment));
             _journal.Release(segment);
         }
     }
@@ -94,9 +96,23 @@ public sealed partial class BlockStore
     // Blocks of one extent that lie one behind the other, whose newest version is in the segment that is applied.
     private readonly record struct ApplyRun(Layer Layer, long Extent, int Block, int Count, uint Place, uint Sequence, bool Zero);
 
-    private void Apply(JournalSegment segment)
+    // Without its records nobody could tell which writes the volumes have.
+    private void RecordRelease(List<ReleasedWrites> writes)
     {
-        var runs = CollectRuns(segment);
+        if (writes.Count == 0) return;
+        lock (_structure)
+        {
+            Append(new JournalReleased(writes));
+            lock (_journal.Gate)
+                foreach (var released in writes)
+                    if (_volumesByHandle.TryGetValue(released.Volume, out var volume)) volume.Unlisted = Math.Max(volume.Unlisted, released.Last);
+        }
+    }
+
+    private List<ReleasedWrites> Apply(JournalSegment segment)
+    {
+        var writes = new List<ReleasedWrites>();
+        var runs = CollectRuns(segment, writes);
         runs.Sort(static (a, b) =>
             a.Layer.Handle != b.Layer.Handle ? a.Layer.Handle.CompareTo(b.Layer.Handle)
             : a.Extent != b.Extent ? a.Extent.CompareTo(b.Extent) : a.Block.CompareTo(b.Block));
@@ -116,6 +132,7 @@ public sealed partial class BlockStore
         }
         SyncNewDirectories(touched);
         foreach (var run in runs) Settle(run);
+        return writes;
     }
 
     // A new file is there after a crash only when its directory was made durable too.
@@ -129,7 +146,7 @@ public sealed partial class BlockStore
     }
 
     // Which blocks of the segment are still the newest version: their words lead into it.
-    private List<ApplyRun> CollectRuns(JournalSegment segment)
+    private List<ApplyRun> CollectRuns(JournalSegment segment, List<ReleasedWrites> writes)
     {
         var runs = new List<ApplyRun>();
         Span<byte> head = stackalloc byte[RecordHeader.Bytes];
@@ -141,9 +158,18 @@ public sealed partial class BlockStore
             Layer? layer;
             lock (_structure) layer = _layers.GetValueOrDefault(header.Layer);
             if (layer is not null) CollectRuns(runs, layer, in header, segment.Slot, position);
+            if (header.Sequence > 0) AddReleased(writes, in header);
             position += RecordHeader.Bytes + header.PayloadBytes;
         }
         return runs;
+    }
+
+    private static void AddReleased(List<ReleasedWrites> writes, in RecordHeader header)
+    {
+        var (handle, epoch, sequence) = (header.Volume, (long)header.Epoch, (long)header.Sequence);
+        var known = writes.FindIndex(write => write.Volume == handle && write.Epoch == epoch);
+        if (known < 0) writes.Add(new ReleasedWrites(handle, epoch, sequence, sequence));
+        else writes[known] = writes[known] with { Last = Math.Max(writes[known].Last, sequence) };
     }
 
     private static void CollectRuns(List<ApplyRun> runs, Layer layer, in RecordHeader header, int slot, long position)

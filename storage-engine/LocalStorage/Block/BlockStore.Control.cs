@@ -28,7 +28,7 @@ public sealed partial class BlockStore
         {
             var layers = 0;
             for (var layer = volume.Top; layer is not null; layer = layer.Parent) layers++;
-            return new VolumeInfo(volume.Id, volume.SizeBytes, volume.SealedEpoch, volume.LastSequence, layers);
+            lock (_journal.Gate) return new VolumeInfo(volume.Id, volume.SizeBytes, volume.SealedEpoch, volume.History, volume.Complete, volume.Begins, layers);
         }
     }
 
@@ -55,9 +55,13 @@ public sealed partial class BlockStore
     }
 
     /// <summary>Makes a volume: empty, or over the layers of a snapshot.</summary>
+    /// <param name="id">Chosen by the caller; making the same again is no change.</param>
+    /// <param name="sizeBytes">A multiple of 4096.</param>
+    /// <param name="snapshotId">What it stands on, or null.</param>
+    /// <param name="complete">False for a replica whose content is still to come from others.</param>
     /// <exception cref="BlockStoreException"><c>NotFound</c> for the snapshot, <c>InvalidArgument</c> for the size, <c>Conflict</c> when the id is in
     /// use with another size.</exception>
-    public BlockVolume CreateVolume(Guid id, long sizeBytes, Guid? snapshotId)
+    public BlockVolume CreateVolume(Guid id, long sizeBytes, Guid? snapshotId, bool complete = true)
     {
         CheckSize(sizeBytes);
         lock (_structure)
@@ -80,10 +84,10 @@ public sealed partial class BlockStore
                 parent = snapshot.Layer;
             }
             var handle = _meta.NextHandle;
-            Append(new VolumeCreated(id, handle, sizeBytes, handle + 1, parent));
+            Append(new VolumeCreated(id, handle, sizeBytes, handle + 1, parent, Incomplete: !complete));
             var top = MakeLayer(handle + 1, parent is { } p ? _layers[p] : null);
             _layers[top.Handle] = top;
-            var volume = new BlockVolume(this, id, handle, top, sizeBytes, sealedEpoch: 0, lastSequence: 0);
+            var volume = new BlockVolume(this, _meta.Volumes[handle], top);
             AddVolume(volume);
             return volume;
         }
@@ -140,28 +144,43 @@ public sealed partial class BlockStore
 
     /// <summary>Freezes several volumes at one moment: no write of one is in its snapshot that began after a write missing in another's.</summary>
     /// <remarks>When only some of the snapshots exist, a call before this one was cut off and never acknowledged: they are taken anew.</remarks>
-    public void CreateSnapshots(IReadOnlyList<(Guid VolumeId, Guid SnapshotId)> wanted)
+    public void CreateSnapshots(IReadOnlyList<(Guid VolumeId, Guid SnapshotId)> wanted) => CreateSnapshots(wanted, heldAt: null);
+
+    /// <summary>As above, of volumes that are held, each just behind the write with the sequence given: so all replicas freeze the same.</summary>
+    /// <exception cref="BlockStoreException"><c>Conflict</c> when a replica has not all writes up to there, or its hold has ended.</exception>
+    public void CreateSnapshots(IReadOnlyList<(Guid VolumeId, Guid SnapshotId)> wanted, IReadOnlyList<long>? heldAt)
     {
-        lock (_structure)
+        try
         {
-            if (wanted.All(pair => _meta.Snapshots.ContainsKey(pair.SnapshotId))) return;
-            if (wanted.DistinctBy(pair => pair.VolumeId).Count() < wanted.Count)
-                throw new BlockStoreException(BlockStoreError.InvalidArgument, "A volume is named twice.");
-            var volumes = wanted.Select(pair => GetVolume(pair.VolumeId)).ToList();
-            foreach (var (_, snapshotId) in wanted)
-                if (_meta.Snapshots.ContainsKey(snapshotId)) Append(new SnapshotDeleted(snapshotId));
-            var tops = new List<Layer>(wanted.Count);
-            for (var i = 0; i < wanted.Count; i++)
-            {
-                var newLayer = _meta.NextHandle;
-                // Recorded first: a crash between here and the switch leaves a snapshot that was never acknowledged, of just this moment.
-                Append(new SnapshotCreated(wanted[i].SnapshotId, volumes[i].Handle, newLayer));
-                tops.Add(_layers[newLayer] = MakeLayer(newLayer, volumes[i].Top));
-            }
-            lock (_journal.Gate)
-                for (var i = 0; i < tops.Count; i++) volumes[i].Top = tops[i];
+            for (var i = 0; i < wanted.Count && heldAt is not null; i++) WaitForHeld(GetVolume(wanted[i].VolumeId), heldAt[i]);
+            lock (_structure) Freeze(wanted, heldAt);
+        }
+        finally
+        {
+            if (heldAt is not null)
+                foreach (var (volumeId, _) in wanted) EndHold(volumeId);
         }
         if (!_journal.Sync()) throw new BlockStoreException(BlockStoreError.Failed, $"Device {DeviceId} failed.", _journal.Failure);
+    }
+
+    private void Freeze(IReadOnlyList<(Guid VolumeId, Guid SnapshotId)> wanted, IReadOnlyList<long>? heldAt)
+    {
+        if (wanted.All(pair => _meta.Snapshots.ContainsKey(pair.SnapshotId))) return;
+        if (wanted.DistinctBy(pair => pair.VolumeId).Count() < wanted.Count)
+            throw new BlockStoreException(BlockStoreError.InvalidArgument, "A volume is named twice.");
+        var volumes = wanted.Select(pair => GetVolume(pair.VolumeId)).ToList();
+        foreach (var (_, snapshotId) in wanted)
+            if (_meta.Snapshots.ContainsKey(snapshotId)) Append(new SnapshotDeleted(snapshotId));
+        var tops = new List<Layer>(wanted.Count);
+        for (var i = 0; i < wanted.Count; i++)
+        {
+            var newLayer = _meta.NextHandle;
+            // Recorded first: a crash between here and the switch leaves a snapshot that was never acknowledged, of just this moment.
+            Append(new SnapshotCreated(wanted[i].SnapshotId, volumes[i].Handle, newLayer, heldAt?[i] ?? 0));
+            tops.Add(_layers[newLayer] = MakeLayer(newLayer, volumes[i].Top));
+        }
+        lock (_journal.Gate)
+            for (var i = 0; i < tops.Count; i++) volumes[i].Top = tops[i];
     }
 
     public void DeleteSnapshot(Guid snapshotId)
@@ -174,8 +193,17 @@ public sealed partial class BlockStore
         WakeBackground();
     }
 
+    /// <summary>The write behind which a snapshot was taken of a held volume; 0 for others, null when there is no such snapshot.</summary>
+    public long? FindSnapshotSequence(Guid snapshotId)
+    {
+        lock (_structure) return _meta.Snapshots.GetValueOrDefault(snapshotId)?.Sequence;
+    }
+
     /// <summary>Puts the content of a snapshot back: a new empty layer over it. The size of the volume stays.</summary>
-    public void Rollback(Guid volumeId, Guid snapshotId)
+    /// <param name="volumeId">The volume that the snapshot is of.</param>
+    /// <param name="snapshotId">What it shall hold again.</param>
+    /// <param name="epoch">It counts as a write of this epoch, so that a replica which missed it is known to lack something.</param>
+    public void Rollback(Guid volumeId, Guid snapshotId, long epoch)
     {
         lock (_structure)
         {
@@ -186,11 +214,19 @@ public sealed partial class BlockStore
                 throw new BlockStoreException(
                     BlockStoreError.InvalidArgument, $"Snapshot {snapshotId} is of volume {snapshot.VolumeId}, not of {volumeId}.");
             }
+            if (epoch < volume.SealedEpoch)
+                throw new BlockStoreException(BlockStoreError.Conflict, $"Volume {volumeId} is sealed at {volume.SealedEpoch}, above {epoch}.");
             var newLayer = _meta.NextHandle;
-            Append(new VolumeRolledBack(volume.Handle, snapshotId, newLayer));
+            var sequence = volume.LastSequence + 1;
+            Append(new VolumeRolledBack(volume.Handle, snapshotId, newLayer, epoch, sequence));
             var top = MakeLayer(newLayer, _layers[snapshot.Layer]);
             _layers[newLayer] = top;
-            lock (_journal.Gate) volume.Top = top;
+            lock (_journal.Gate)
+            {
+                volume.Top = top;
+                volume.Took(epoch, sequence);
+                volume.Unlisted = sequence;
+            }
         }
         WakeBackground();
     }
@@ -238,7 +274,7 @@ public sealed partial class BlockStore
             if (epoch == volume.SealedEpoch) return BlockStatus.Ok;
             try
             {
-                Append(new VolumeSealed(volume.Handle, epoch, volume.LastSequence));
+                Append(new VolumeSealed(volume.Handle, epoch));
             }
             catch (BlockStoreException e)
             {

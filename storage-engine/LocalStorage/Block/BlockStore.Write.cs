@@ -5,14 +5,8 @@ namespace Nephos.LocalStorage.Block;
 
 public sealed partial class BlockStore
 {
-    /// <summary>The largest payload of one record; longer writes become several.</summary>
-    private const int RecordBytesMax = 256 << 10;
-
     private const int BatchRecordsMax = 64;
     private const int BatchBlocksMax = 1024;
-
-    /// <summary>The largest zero record; longer ranges become several.</summary>
-    private const long ZeroBytesMax = 1L << 30;
 
     [ThreadStatic] private static WriteScratch? t_scratch;
 
@@ -57,9 +51,10 @@ public sealed partial class BlockStore
         scratch.Count = scratch.Blocks = 0;
         foreach (ref readonly var write in writes)
         {
+            var sequence = write.Sequence;
             for (var done = 0L; done < write.Length;)
             {
-                var length = Math.Min(write.Length - done, write.Kind == RecordKind.Data ? RecordBytesMax : ZeroBytesMax);
+                var length = Math.Min(write.Length - done, write.Kind == RecordKind.Data ? BlockGeometry.RecordBytesMax : BlockGeometry.ZeroBytesMax);
                 var blocks = write.Kind == RecordKind.Data ? (int)(length / BlockGeometry.BlockBytes) : 0;
                 if (scratch.Count == BatchRecordsMax || scratch.Blocks + blocks > BatchBlocksMax)
                 {
@@ -67,6 +62,8 @@ public sealed partial class BlockStore
                     if (status != BlockStatus.Ok) return status;
                 }
                 AddPiece(scratch, in write, done, length, blocks);
+                scratch.Pieces[scratch.Count - 1].Sequence = sequence;
+                if (sequence > 0) sequence++;
                 done += length;
             }
         }
@@ -79,7 +76,6 @@ public sealed partial class BlockStore
     private static unsafe void AddPiece(WriteScratch scratch, in JournalWrite write, long done, long length, int blocks)
     {
         ref var piece = ref scratch.Pieces[scratch.Count++];
-        piece.Sequence = write.Sequence;
         piece.Offset = write.Offset + done;
         piece.Length = length;
         piece.Kind = write.Kind;
@@ -107,16 +103,17 @@ public sealed partial class BlockStore
         {
             lock (_journal.Gate)
             {
-                if (volume.Deleted) return BlockStatus.NotFound;
-                if (epoch < volume.SealedEpoch) return BlockStatus.Fenced;
                 if (!HasSpace(blocks)) return BlockStatus.NoSpace;
                 while (!pieces.IsEmpty)
                 {
+                    WaitWhileHeld(volume, pieces[0].Sequence);
                     var status = _journal.Reserve(RecordHeader.Bytes + PayloadBytes(in pieces[0]));
                     if (status != BlockStatus.Ok) return status;
                     // The gate may have been left meanwhile.
                     if (volume.Deleted) return BlockStatus.NotFound;
                     if (epoch < volume.SealedEpoch) return BlockStatus.Fenced;
+                    if (pieces[0].Sequence > volume.HeldAbove) continue;
+                    if (!Follows(volume, pieces[0].Sequence)) return BlockStatus.Gap;
                     pieces = pieces[AppendFitting(volume, epoch, scratch, pieces)..];
                 }
             }
@@ -129,6 +126,11 @@ public sealed partial class BlockStore
             return BlockStatus.Failed;
         }
     }
+
+    // A repair must be of the last time that the volume was told what it holds: one that was stuck on its way would undo newer writes.
+    private static bool Follows(BlockVolume volume, long sequence) => sequence < 0
+        ? -sequence == volume.Begins
+        : volume.Complete ? sequence == volume.LastSequence + 1 : sequence > volume.LastSequence;
 
     private static int PayloadBytes(in Piece piece) => piece.Kind == RecordKind.Data ? (int)piece.Length : 0;
 
@@ -165,10 +167,10 @@ public sealed partial class BlockStore
         {
             ref readonly var piece = ref pieces[count];
             var payloadBytes = PayloadBytes(in piece);
-            if (position + RecordHeader.Bytes + payloadBytes > _options.SegmentBytes) break;
+            if (position + RecordHeader.Bytes + payloadBytes > _options.SegmentBytes || piece.Sequence > volume.HeldAbove) break;
             var header = scratch.Headers.AsSpan(count * RecordHeader.Bytes, RecordHeader.Bytes);
             crc = new RecordHeader(
-                piece.Kind, volume.Handle, top.Handle, segment.Number, (ulong)epoch, (ulong)piece.Sequence, (ulong)piece.Offset, (uint)piece.Length,
+                piece.Kind, volume.Handle, top.Handle, segment.Number, (ulong)epoch, (ulong)Math.Max(0, piece.Sequence), (ulong)piece.Offset, (uint)piece.Length,
                 piece.PayloadCrc, crc).Write(header);
             scratch.Io[ioCount++] = new IoPiece { Address = AddressOf(header), Length = RecordHeader.Bytes };
             if (payloadBytes > 0) scratch.Io[ioCount++] = new IoPiece { Address = piece.Data, Length = payloadBytes };
@@ -183,7 +185,10 @@ public sealed partial class BlockStore
             at += RecordHeader.Bytes + PayloadBytes(in pieces[i]);
         }
         _journal.Advance(position - segment.Position, crc);
-        if (pieces[count - 1].Sequence > volume.LastSequence) volume.LastSequence = pieces[count - 1].Sequence;
+        // A run of sequences, or none: then nothing is counted.
+        volume.Took(epoch, pieces[0].Sequence);
+        volume.Took(epoch, pieces[count - 1].Sequence);
+        if (volume.HeldAbove != long.MaxValue) Monitor.PulseAll(_journal.Gate);
         return count;
     }
 

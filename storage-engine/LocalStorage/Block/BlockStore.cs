@@ -108,8 +108,7 @@ public sealed partial class BlockStore : IDisposable
             if (layer.Parent is { } parent) _layers[layer.Handle].Parent = _layers[parent];
         foreach (var volume in _meta.Volumes.Values)
         {
-            AddVolume(new BlockVolume(
-                this, volume.Id, volume.Handle, _layers[volume.Top], volume.SizeBytes, volume.SealedEpoch, volume.LastSequence));
+            AddVolume(new BlockVolume(this, volume, _layers[volume.Top]));
         }
     }
 
@@ -125,8 +124,7 @@ public sealed partial class BlockStore : IDisposable
     // Runs before anybody else knows the store. The words lead to the journal until the applier has moved the blocks again.
     private void Recovered(JournalSegment segment, long position, in RecordHeader header, ReadOnlySpan<byte> payload)
     {
-        if (_volumesByHandle.TryGetValue(header.Volume, out var volume))
-            volume.LastSequence = Math.Max(volume.LastSequence, (long)header.Sequence);
+        if (_volumesByHandle.TryGetValue(header.Volume, out var volume)) volume.Took((long)header.Epoch, (long)header.Sequence);
         if (!_layers.TryGetValue(header.Layer, out var layer)) return;
         if (header.Kind == RecordKind.Zero)
         {
@@ -162,7 +160,7 @@ public sealed partial class BlockStore : IDisposable
         {
             _metaLog.Append(change);
             _meta.Apply(change);
-            if (_metaLog.ShouldCompact) _metaLog.Compact(_meta.ToEverything(volume => _volumesByHandle[volume.Handle].LastSequence));
+            if (_metaLog.ShouldCompact) _metaLog.Compact(_meta.ToEverything());
         }
         catch (BlockFileException e) when (e.ErrorNumber == BlockFileException.Enospc)
         {

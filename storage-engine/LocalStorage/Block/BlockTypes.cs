@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Nephos.Replication.Volumes;
 
 namespace Nephos.LocalStorage.Block;
 
@@ -16,6 +17,19 @@ public static class BlockGeometry
 
     /// <summary>The largest volume: what a group number of 16 bits reaches.</summary>
     public const long VolumeBytesMax = 64L << 40;
+
+    /// <summary>The largest payload of one record; longer writes become several.</summary>
+    public const int RecordBytesMax = 256 << 10;
+
+    /// <summary>The largest zero record; longer ranges become several.</summary>
+    public const long ZeroBytesMax = 1L << 30;
+
+    /// <summary>The records, and so the sequences, of a write.</summary>
+    public static long RecordsOf(RecordKind kind, long length)
+    {
+        var most = kind == RecordKind.Data ? RecordBytesMax : ZeroBytesMax;
+        return (length + most - 1) / most;
+    }
 }
 
 /// <summary>How a data request ended.</summary>
@@ -28,6 +42,9 @@ public enum BlockStatus
     Corrupt = 4,
     Failed = 5,
     NotFound = 6,
+
+    /// <summary>The write does not follow the last one of a complete replica: something in between is missing.</summary>
+    Gap = 7,
 }
 
 public enum RecordKind : byte
@@ -37,7 +54,9 @@ public enum RecordKind : byte
 }
 
 /// <summary>One write in a batch: 0 sequence | 8 offset | 16 length | 24 address of the data | 32 kind.</summary>
-/// <remarks>Offset and length are multiples of 4096. The data stays valid until the call returns.</remarks>
+/// <remarks>Offset and length are multiples of 4096. The data stays valid until the call returns. A write takes one sequence for each of its records
+/// (<see cref="BlockGeometry.RecordsOf"/>); a negative one, of the last
+/// <see cref="VolumeInfo.Begins"/>, puts content right that the history already has.</remarks>
 [StructLayout(LayoutKind.Sequential)]
 public struct JournalWrite
 {
@@ -80,7 +99,7 @@ public sealed record BlockStoreOptions
     public bool RunInBackground { get; init; } = true;
 
     /// <summary>Answers an error number for operations that shall fail, else 0.</summary>
-    public Func<FileOperation, string, int>? Faults { get; init; }
+    public FileFault? Faults { get; init; }
 
     /// <summary>Answers the free bytes of the file system that holds a directory.</summary>
     public Func<string, long> FreeBytes { get; init; } = static directory => new DriveInfo(directory).AvailableFreeSpace;
@@ -104,7 +123,9 @@ public sealed class BlockStoreException(BlockStoreError error, string message, E
 }
 
 /// <summary>What a volume on the device is.</summary>
-public sealed record VolumeInfo(Guid Id, long SizeBytes, long SealedEpoch, long LastSequence, int LayerCount);
+/// <param name="Begins">How often it was told what it holds since the device was opened.</param>
+/// <param name="Complete">False while something that the history says is not there yet.</param>
+public sealed record VolumeInfo(Guid Id, long SizeBytes, long SealedEpoch, VolumeHistory History, bool Complete, long Begins, int LayerCount);
 
 /// <summary>What was found when a device was opened.</summary>
 public sealed record RecoveryReport(int Segments, long Records, long Bytes, string? StoppedAt);

@@ -1,3 +1,5 @@
+using Nephos.Replication.Volumes;
+
 namespace Nephos.LocalStorage.Block;
 
 /// <summary>A volume of a device, as its users hold it. Safe for use by several threads.</summary>
@@ -8,16 +10,21 @@ public sealed class BlockVolume
     private long _sizeBytes;
     private long _sealedEpoch;
     private long _lastSequence;
+    private VolumeHistory _history;
+    private bool _complete;
 
-    internal BlockVolume(BlockStore store, Guid id, uint handle, Layer top, long sizeBytes, long sealedEpoch, long lastSequence)
+    internal BlockVolume(BlockStore store, MetaVolume meta, Layer top)
     {
         _store = store;
-        Id = id;
-        Handle = handle;
+        Id = meta.Id;
+        Handle = meta.Handle;
         _top = top;
-        _sizeBytes = sizeBytes;
-        _sealedEpoch = sealedEpoch;
-        _lastSequence = lastSequence;
+        _sizeBytes = meta.SizeBytes;
+        _sealedEpoch = meta.SealedEpoch;
+        _history = meta.History ?? VolumeHistory.Empty;
+        _lastSequence = _history.Sequence;
+        _complete = !meta.Incomplete;
+        Unlisted = meta.Unlisted;
     }
 
     public Guid Id { get; }
@@ -46,11 +53,43 @@ public sealed class BlockVolume
         internal set => Volatile.Write(ref _sealedEpoch, value);
     }
 
-    /// <summary>The greatest sequence of a write that was taken.</summary>
-    public long LastSequence
+    /// <summary>The sequence of the last write that was taken.</summary>
+    public long LastSequence => Volatile.Read(ref _lastSequence);
+
+    /// <summary>The writes this replica has. Under the journal's gate.</summary>
+    internal VolumeHistory History => Volatile.Read(ref _history) with { Sequence = LastSequence };
+
+    /// <summary>Whether it has all that its history says. A complete replica takes no write that does not follow its last one.</summary>
+    public bool Complete => Volatile.Read(ref _complete);
+
+    /// <summary>Writes up to this sequence need not be in the journal any more. Under the journal's gate.</summary>
+    internal long Unlisted { get; set; }
+
+    /// <summary>How often it was told what it holds since the device was opened.</summary>
+    internal long Begins { get; private set; }
+
+    /// <summary>Writes above this sequence wait. Under the journal's gate.</summary>
+    internal long HeldAbove { get; set; } = long.MaxValue;
+
+    /// <summary>When the hold ends by itself.</summary>
+    internal long HeldUntil { get; set; }
+
+    /// <summary>Counts a write. Under the journal's gate, or before the volume is in use.</summary>
+    internal void Took(long epoch, long sequence)
     {
-        get => Volatile.Read(ref _lastSequence);
-        internal set => Volatile.Write(ref _lastSequence, value);
+        if (sequence <= 0 || epoch < _history.Epoch || (epoch == _history.Epoch && sequence <= _lastSequence)) return;
+        if (epoch > _history.Epoch) Volatile.Write(ref _history, History.With(epoch, sequence));
+        Volatile.Write(ref _lastSequence, sequence);
+    }
+
+    /// <summary>Under the journal's gate.</summary>
+    internal void Became(VolumeHistory history, bool complete, long unlisted)
+    {
+        Volatile.Write(ref _history, history);
+        Volatile.Write(ref _lastSequence, history.Sequence);
+        Volatile.Write(ref _complete, complete);
+        Unlisted = unlisted;
+        Begins++;
     }
 
     /// <summary>From now on every lower epoch is refused. Durable when it returns. Sealing the same epoch again is no change.</summary>
@@ -61,6 +100,21 @@ public sealed class BlockVolume
 
     /// <summary>Appends the writes to the journal, in order. They survive the death of the process when it returns.</summary>
     public BlockStatus Write(long epoch, ReadOnlySpan<JournalWrite> writes) => _store.Write(this, epoch, writes);
+
+    /// <summary>What the replica is.</summary>
+    public VolumeInfo Describe() => _store.Describe(this);
+
+    /// <summary>From now on this is what the replica holds, under the newest epoch of the history. Durable when it returns.</summary>
+    /// <param name="history">Its last epoch must not be below the sealed one.</param>
+    /// <param name="complete">False when some of it is still to be brought.</param>
+    public BlockStatus Begin(VolumeHistory history, bool complete) => _store.Begin(this, history, complete);
+
+    /// <summary>The sums of whole blocks: equal sums are equal content. A block that reads as zero because nothing was written has the sum 1.</summary>
+    public BlockStatus GetSums(long epoch, long offset, Span<uint> sums) => _store.GetSums(this, epoch, offset, sums);
+
+    /// <summary>Where the volume was written after a sequence, in no order and perhaps more than that.</summary>
+    /// <returns>False when the journal does not go back so far.</returns>
+    public bool TryListWritten(long sequence, Action<long, long> found) => _store.TryListWritten(this, sequence, found);
 
     /// <summary>Makes durable whatever was written before the call.</summary>
     public BlockStatus Flush(long epoch) => _store.Flush(this, epoch);

@@ -194,6 +194,13 @@ internal sealed class Journal : IDisposable
         lock (Gate) return _closed.TryPeek(out var segment) ? segment : null;
     }
 
+    /// <summary>The segments that hold records, oldest first, and how far. Under the gate.</summary>
+    public (JournalSegment Segment, ulong Number, long End)[] Segments()
+    {
+        var closed = _closed.Select(segment => (segment, segment.Number, segment.Position));
+        return [.. Current is { } current ? closed.Append((current, current.Number, current.Position)) : closed];
+    }
+
     /// <summary>The oldest segment is applied and durable in its place: its file is free again.</summary>
     public void Release(JournalSegment segment)
     {

@@ -36,7 +36,7 @@ internal sealed class FlatExtent(Layer?[]? owners, long structureVersion)
 /// <summary>256 extents of a layer, 1 GiB of a volume: one sparse file of data and one of checksums.</summary>
 /// <remarks>The file of checksums: a page of zeros but for 0 u32 magic | 4 u16 version | 8 u32 layer | 12 u32 group | 60 u32 CRC-32C of bytes 0 to 59; then
 /// for each block 0 u32 sum (see <see cref="BlockWord"/>) | 4 u32 low half of the sequence that wrote it.</remarks>
-internal sealed class LayerGroup(uint layer, int number, string pathWithoutEnding, Func<FileOperation, string, int>? faults)
+internal sealed class LayerGroup(uint layer, int number, string pathWithoutEnding, FileFault? faults)
 {
     public const int SumsHeaderBytes = 4096;
     public const int SumEntryBytes = 8;
@@ -243,7 +243,7 @@ internal sealed class StructureClock
 }
 
 /// <summary>What was written between two moments of a volume's history. Only the top layer of a volume changes.</summary>
-internal sealed class Layer(uint handle, Layer? parent, string directory, Func<FileOperation, string, int>? faults)
+internal sealed class Layer(uint handle, Layer? parent, string directory, FileFault? faults)
 {
     private readonly Lock _growth = new();
     private LayerGroup?[] _groups = [];

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Nephos.Replication.Volumes;
 
 namespace Nephos.LocalStorage.Block;
 
@@ -8,6 +9,7 @@ namespace Nephos.LocalStorage.Block;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "op")]
 [JsonDerivedType(typeof(VolumeCreated), "volume-created")]
 [JsonDerivedType(typeof(VolumeSealed), "volume-sealed")]
+[JsonDerivedType(typeof(VolumeBegun), "volume-begun")]
 [JsonDerivedType(typeof(VolumeResized), "volume-resized")]
 [JsonDerivedType(typeof(VolumeDeleted), "volume-deleted")]
 [JsonDerivedType(typeof(SnapshotCreated), "snapshot-created")]
@@ -16,23 +18,29 @@ namespace Nephos.LocalStorage.Block;
 [JsonDerivedType(typeof(LayerMerged), "layer-merged")]
 [JsonDerivedType(typeof(LayerDeleted), "layer-deleted")]
 [JsonDerivedType(typeof(JournalTrimmed), "journal-trimmed")]
+[JsonDerivedType(typeof(JournalReleased), "journal-released")]
 [JsonDerivedType(typeof(Everything), "everything")]
 internal abstract record MetaChange;
 
-internal sealed record VolumeCreated(Guid Id, uint Handle, long SizeBytes, uint Layer, uint? ParentLayer) : MetaChange;
+internal sealed record VolumeCreated(Guid Id, uint Handle, long SizeBytes, uint Layer, uint? ParentLayer, bool Incomplete = false) : MetaChange;
 
-internal sealed record VolumeSealed(uint Handle, long Epoch, long LastSequence) : MetaChange;
+internal sealed record VolumeSealed(uint Handle, long Epoch) : MetaChange;
+
+/// <summary>What the volume holds is this history, or will be when it has been completed.</summary>
+/// <param name="Unlisted">Writes up to here need not be in the journal of this device.</param>
+internal sealed record VolumeBegun(uint Handle, VolumeHistory History, bool Incomplete, long Unlisted) : MetaChange;
 
 internal sealed record VolumeResized(uint Handle, long SizeBytes) : MetaChange;
 
 internal sealed record VolumeDeleted(uint Handle) : MetaChange;
 
 /// <summary>The top layer of the volume is frozen under the id; a new empty one is on top.</summary>
-internal sealed record SnapshotCreated(Guid Id, uint Volume, uint NewLayer) : MetaChange;
+internal sealed record SnapshotCreated(Guid Id, uint Volume, uint NewLayer, long Sequence = 0) : MetaChange;
 
 internal sealed record SnapshotDeleted(Guid Id) : MetaChange;
 
-internal sealed record VolumeRolledBack(uint Volume, Guid Snapshot, uint NewLayer) : MetaChange;
+/// <summary>Counts as a write of an epoch, for those who missed it.</summary>
+internal sealed record VolumeRolledBack(uint Volume, Guid Snapshot, uint NewLayer, long Epoch = 0, long Sequence = 0) : MetaChange;
 
 /// <summary>The blocks of the layer are in its only child, which takes its place.</summary>
 internal sealed record LayerMerged(uint Layer, uint Child) : MetaChange;
@@ -42,15 +50,24 @@ internal sealed record LayerDeleted(uint Layer) : MetaChange;
 /// <summary>Recovery gave segments up: journal segments below the number are not needed any more.</summary>
 internal sealed record JournalTrimmed(ulong OldestNeeded) : MetaChange;
 
+/// <summary>A segment is not needed any more: what the volumes wrote into it is in its place.</summary>
+internal sealed record JournalReleased(IReadOnlyList<ReleasedWrites> Writes) : MetaChange;
+
+/// <summary>Writes of a volume under one epoch, in a released segment.</summary>
+internal sealed record ReleasedWrites(uint Volume, long Epoch, long First, long Last);
+
 /// <summary>The whole state; the first record of a compacted log.</summary>
 internal sealed record Everything(
     uint NextHandle, ulong OldestNeeded, IReadOnlyList<MetaVolume> Volumes, IReadOnlyList<MetaLayer> Layers, IReadOnlyList<MetaSnapshot> Snapshots) : MetaChange;
 
-internal sealed record MetaVolume(Guid Id, uint Handle, long SizeBytes, uint Top, long SealedEpoch, long LastSequence);
+/// <param name="History">What is durable of it; the journal may hold more.</param>
+/// <param name="Unlisted">Writes up to here need not be in the journal.</param>
+internal sealed record MetaVolume(
+    Guid Id, uint Handle, long SizeBytes, uint Top, long SealedEpoch, VolumeHistory? History = null, bool Incomplete = false, long Unlisted = 0);
 
 internal sealed record MetaLayer(uint Handle, uint? Parent);
 
-internal sealed record MetaSnapshot(Guid Id, uint Layer, long SizeBytes, Guid VolumeId);
+internal sealed record MetaSnapshot(Guid Id, uint Layer, long SizeBytes, Guid VolumeId, long Sequence = 0);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(MetaChange))]
@@ -68,12 +85,12 @@ internal sealed class MetaLog : IDisposable
     private const long CompactBytes = 4 << 20;
 
     private readonly string _path;
-    private readonly Func<FileOperation, string, int>? _faults;
+    private readonly FileFault? _faults;
     private BlockFile _file;
     private long _position;
     private uint _previousCrc;
 
-    private MetaLog(string path, BlockFile file, Func<FileOperation, string, int>? faults)
+    private MetaLog(string path, BlockFile file, FileFault? faults)
     {
         _path = path;
         _file = file;
@@ -83,7 +100,7 @@ internal sealed class MetaLog : IDisposable
     public bool ShouldCompact => _position > CompactBytes;
 
     /// <summary>Opens or makes the log and answers every change in it.</summary>
-    public static (MetaLog Log, List<MetaChange> Changes) Open(string directory, Func<FileOperation, string, int>? faults)
+    public static (MetaLog Log, List<MetaChange> Changes) Open(string directory, FileFault? faults)
     {
         var path = Path.Combine(directory, "meta.log");
         File.Delete(path + ".new");

@@ -1,3 +1,5 @@
+using Nephos.Replication.Volumes;
+
 namespace Nephos.LocalStorage.Block;
 
 /// <summary>What a device holds, as the log of changes says: pure, without files.</summary>
@@ -16,10 +18,13 @@ internal sealed class MetaState
             case VolumeCreated c:
                 Take(c.Handle);
                 AddLayer(c.Layer, c.ParentLayer);
-                Volumes[c.Handle] = new MetaVolume(c.Id, c.Handle, c.SizeBytes, c.Layer, SealedEpoch: 0, LastSequence: 0);
+                Volumes[c.Handle] = new MetaVolume(c.Id, c.Handle, c.SizeBytes, c.Layer, SealedEpoch: 0, Incomplete: c.Incomplete);
                 break;
             case VolumeSealed c:
-                Volumes[c.Handle] = Volumes[c.Handle] with { SealedEpoch = c.Epoch, LastSequence = c.LastSequence };
+                Volumes[c.Handle] = Volumes[c.Handle] with { SealedEpoch = c.Epoch };
+                break;
+            case VolumeBegun c:
+                Volumes[c.Handle] = Volumes[c.Handle] with { History = c.History, Incomplete = c.Incomplete, Unlisted = c.Unlisted };
                 break;
             case VolumeResized c:
                 Volumes[c.Handle] = Volumes[c.Handle] with { SizeBytes = c.SizeBytes };
@@ -30,7 +35,7 @@ internal sealed class MetaState
             case SnapshotCreated c:
                 var frozen = Volumes[c.Volume];
                 AddLayer(c.NewLayer, frozen.Top);
-                Snapshots[c.Id] = new MetaSnapshot(c.Id, frozen.Top, frozen.SizeBytes, frozen.Id);
+                Snapshots[c.Id] = new MetaSnapshot(c.Id, frozen.Top, frozen.SizeBytes, frozen.Id, c.Sequence);
                 Volumes[c.Volume] = frozen with { Top = c.NewLayer };
                 break;
             case SnapshotDeleted c:
@@ -38,7 +43,7 @@ internal sealed class MetaState
                 break;
             case VolumeRolledBack c:
                 AddLayer(c.NewLayer, Snapshots[c.Snapshot].Layer);
-                Volumes[c.Volume] = Volumes[c.Volume] with { Top = c.NewLayer };
+                Volumes[c.Volume] = WithRollback(Volumes[c.Volume], c);
                 break;
             case LayerMerged c:
                 Layers[c.Child] = Layers[c.Child] with { Parent = Layers[c.Layer].Parent };
@@ -49,6 +54,10 @@ internal sealed class MetaState
                 break;
             case JournalTrimmed c:
                 OldestNeeded = c.OldestNeeded;
+                break;
+            case JournalReleased c:
+                foreach (var writes in c.Writes)
+                    if (Volumes.TryGetValue(writes.Volume, out var written)) Volumes[writes.Volume] = WithReleased(written, writes);
                 break;
             case Everything c:
                 OldestNeeded = c.OldestNeeded;
@@ -81,9 +90,23 @@ internal sealed class MetaState
         }
     }
 
-    public Everything ToEverything(Func<MetaVolume, long> lastSequence) => new(
-        NextHandle, OldestNeeded, [.. Volumes.Values.Select(volume => volume with { LastSequence = lastSequence(volume) })], [.. Layers.Values],
-        [.. Snapshots.Values]);
+    private static MetaVolume WithReleased(MetaVolume volume, ReleasedWrites writes)
+    {
+        var history = volume.History ?? VolumeHistory.Empty;
+        return volume with
+        {
+            History = history.With(writes.Epoch, writes.First).With(writes.Epoch, writes.Last),
+            Unlisted = Math.Max(volume.Unlisted, writes.Last),
+        };
+    }
+
+    private static MetaVolume WithRollback(MetaVolume volume, VolumeRolledBack change)
+    {
+        volume = volume with { Top = change.NewLayer };
+        return change.Sequence == 0 ? volume : WithReleased(volume, new ReleasedWrites(change.Volume, change.Epoch, change.Sequence, change.Sequence));
+    }
+
+    public Everything ToEverything() => new(NextHandle, OldestNeeded, [.. Volumes.Values], [.. Layers.Values], [.. Snapshots.Values]);
 
     private void AddLayer(uint handle, uint? parent)
     {

@@ -56,7 +56,7 @@ public sealed class BlockChangesTests
         device.Store.CreateSnapshot(Volume, First);
         volume.Fill(3 * Blocks, 1, 1);
         device.Store.CreateSnapshot(Volume, Second);
-        device.Store.Rollback(Volume, First);
+        device.Store.Rollback(Volume, First, epoch: 0);
         volume.Fill(5 * Blocks, 1, 2);
         device.Store.CreateSnapshot(Volume, Third);
         Assert.Equal([(3 * Extent, Extent), (5 * Extent, Extent)], device.Store.ListChangedRanges(Third, Second));

@@ -57,18 +57,17 @@ internal sealed class BlockDevice : IDisposable
 
 internal static class VolumeTesting
 {
-    private static long s_sequence;
-
     public static BlockStatus Write(this BlockVolume volume, long block, ReadOnlySpan<byte> data, long epoch = 0)
     {
         unsafe
         {
             // SAFETY: pinned for the time of the call.
             fixed (byte* start = data)
+            lock (volume)
             {
                 var write = new JournalWrite
                 {
-                    Sequence = Interlocked.Increment(ref s_sequence), Offset = block * BlockDevice.Block, Length = data.Length, Data = (nint)start,
+                    Sequence = volume.LastSequence + 1, Offset = block * BlockDevice.Block, Length = data.Length, Data = (nint)start,
                 };
                 return volume.Write(epoch, MemoryMarshal.CreateReadOnlySpan(ref write, 1));
             }
@@ -81,11 +80,14 @@ internal static class VolumeTesting
 
     public static BlockStatus Zero(this BlockVolume volume, long block, long count, long epoch = 0)
     {
-        var write = new JournalWrite
+        lock (volume)
         {
-            Sequence = Interlocked.Increment(ref s_sequence), Offset = block * BlockDevice.Block, Length = count * BlockDevice.Block, Kind = RecordKind.Zero,
-        };
-        return volume.Write(epoch, MemoryMarshal.CreateReadOnlySpan(ref write, 1));
+            var write = new JournalWrite
+            {
+                Sequence = volume.LastSequence + 1, Offset = block * BlockDevice.Block, Length = count * BlockDevice.Block, Kind = RecordKind.Zero,
+            };
+            return volume.Write(epoch, MemoryMarshal.CreateReadOnlySpan(ref write, 1));
+        }
     }
 
     public static byte[] Pattern(long block, int count, int value)

@@ -82,12 +82,19 @@ public sealed class BlockFormatTests
         var bytes = MetaLog.Encode(new VolumeCreated(id, 1, 4096, 2, ParentLayer: null), previousCrc: 7, out var crc);
         Assert.Equal("4E424D00", Convert.ToHexString(bytes.AsSpan(0, 4)));
         Assert.Equal(
-            "{\"op\":\"volume-created\",\"id\":\"00112233-4455-6677-8899-aabbccddeeff\",\"handle\":1,\"sizeBytes\":4096,\"layer\":2,\"parentLayer\":null}",
+            "{\"op\":\"volume-created\",\"id\":\"00112233-4455-6677-8899-aabbccddeeff\",\"handle\":1,\"sizeBytes\":4096,\"layer\":2,\"parentLayer\":null,\"incomplete\":false}",
             Encoding.UTF8.GetString(bytes.AsSpan(16)));
         Assert.True(MetaLog.TryRead(bytes, 7, out var change, out var length, out var crcRead));
         Assert.Equal((bytes.Length, crc), (length, crcRead));
         Assert.IsType<VolumeCreated>(change);
         Assert.False(MetaLog.TryRead(bytes, 8, out _, out _, out _));
+    }
+
+    [Fact]
+    public void A_change_as_the_first_version_wrote_it_is_still_read()
+    {
+        const string text = "{\"op\":\"volume-sealed\",\"handle\":3,\"epoch\":9,\"lastSequence\":77}";
+        Assert.Equal(new VolumeSealed(3, 9), System.Text.Json.JsonSerializer.Deserialize(text, MetaJson.Default.MetaChange));
     }
 
     [Fact]

@@ -70,7 +70,7 @@ public sealed class BlockModelTests
                         volumes[next++] = (clone, [.. origin.Values]);
                         break;
                     case Step.Rollback when snapshots.Values.FirstOrDefault(s => s.Volume == key) is { Values: not null } to:
-                        store().Rollback(id, to.Id);
+                        store().Rollback(id, to.Id, epoch: 0);
                         var grown = new int[values.Length];
                         to.Values.CopyTo(grown, 0);
                         volumes[key] = (id, grown);

@@ -107,7 +107,7 @@ public sealed class BlockRecoveryTests
             var countdown = int.MaxValue;
             using var device = new BlockDevice(BlockDevice.Small with
             {
-                Faults = (operation, path) => operation != FileOperation.Read && path.Contains("layers", StringComparison.Ordinal) && countdown-- == 0 ? BlockFileException.Eio : 0,
+                Faults = (operation, path, _, _) => operation != FileOperation.Read && path.Contains("layers", StringComparison.Ordinal) && countdown-- == 0 ? BlockFileException.Eio : 0,
             });
             var volume = device.Store.CreateVolume(Id, 3000 * BlockDevice.Block, null);
             volume.Fill(10, 5, 1);

@@ -33,7 +33,7 @@ public sealed class BlockStoreTests
         var fail = false;
         using var device = new BlockDevice(BlockDevice.Small with
         {
-            Faults = (operation, path) => fail && operation == FileOperation.Sync && path.EndsWith(".seg", StringComparison.Ordinal) ? BlockFileException.Eio : 0,
+            Faults = (operation, path, _, _) => fail && operation == FileOperation.Sync && path.EndsWith(".seg", StringComparison.Ordinal) ? BlockFileException.Eio : 0,
         });
         var volume = device.Store.CreateVolume(Id, 16 * BlockDevice.Block, null);
         volume.Fill(0, 1, 1);
@@ -193,7 +193,7 @@ public sealed class BlockStoreTests
         var stopped = 0;
         using var device = new BlockDevice(BlockDevice.Small with
         {
-            Faults = (operation, path) =>
+            Faults = (operation, path, _, _) =>
             {
                 if (operation != FileOperation.Read || !path.EndsWith("00000002/0000.data", StringComparison.Ordinal)) return 0;
                 if (Interlocked.CompareExchange(ref stopped, 2, 1) != 1) return 0;
