@@ -31,17 +31,14 @@ internal sealed partial class NbdConnection : IDisposable
     private readonly RateLimit _rate;
     private readonly ManualResetEventSlim _closing = new();
     private readonly Lock _sending = new();
-    private readonly BlockWrite[] _writes = new BlockWrite[BatchWritesMax];
     private readonly ulong[] _writeCookies = new ulong[BatchWritesMax];
     private readonly bool[] _writeDurable = new bool[BatchWritesMax];
     private readonly BlockRange[] _ranges = new BlockRange[RangesMax];
     private readonly Func<int, Span<byte>> _scratchSource;
-    private NativeBuffer? _receive;
     private NativeBuffer? _send;
     private NativeBuffer? _scratch;
     private NbdFlusher? _flusher;
     private NbdSession? _session;
-    private int _writeCount;
     private int _sendEnd;
 
     public NbdConnection(long number, Socket socket, Func<string, INbdExport?> findExport, Action<NbdConnection, NbdSession> beforeServing, RateLimit rate)
@@ -88,6 +85,7 @@ internal sealed partial class NbdConnection : IDisposable
             _beforeServing(this, session);
             _session = session;
             _receive = new NativeBuffer(ReceiveBytes);
+            TakeBatch();
             _send = new NativeBuffer(SendBytes);
             Serve(session);
         }
@@ -102,7 +100,7 @@ internal sealed partial class NbdConnection : IDisposable
         {
             _flusher?.Dispose();
             _socket.Dispose();
-            _receive?.Dispose();
+            FreeBuffers();
             _send?.Dispose();
             _scratch?.Dispose();
             OnEnded?.Invoke(this);
@@ -112,17 +110,21 @@ internal sealed partial class NbdConnection : IDisposable
     private void Serve(NbdSession session)
     {
         int start = 0, end = 0;
-        var receive = _receive!;
         while (!_closing.IsSet)
         {
             var wanted = 0;
+            var receive = _receive;
             while (end - start >= NbdProtocol.RequestBytes)
             {
                 if (!TryParse(receive.Span[start..], out var request)) return;
                 var payload = request.Command == NbdCommand.Write ? request.Length : 0;
                 if (payload > ReceiveBytes - NbdProtocol.RequestBytes)
                 {
-                    if (!Submit() || !ReceiveLargeWrite(session, request, start + NbdProtocol.RequestBytes, end)) return;
+                    start += NbdProtocol.RequestBytes;
+                    if (!Submit()) return;
+                    OwnReceiveBuffer(ref start, ref end);
+                    if (!ReceiveLargeWrite(session, request, start, end)) return;
+                    receive = _receive;
                     start = end = 0;
                     continue;
                 }
@@ -134,11 +136,14 @@ internal sealed partial class NbdConnection : IDisposable
                 wanted = 0;
             }
             if (!Submit() || !SendAnswers()) return;
-            if (start == end)
+            var roomBehind = ReceiveBytes - start >= Math.Max(wanted, NbdProtocol.RequestBytes);
+            if (!roomBehind || !IsLent) OwnReceiveBuffer(ref start, ref end);
+            receive = _receive;
+            if (start == end && !IsLent)
             {
                 start = end = 0;
             }
-            else if (ReceiveBytes - start < Math.Max(wanted, NbdProtocol.RequestBytes))
+            else if (!roomBehind && start > 0)
             {
                 receive.Span[start..end].CopyTo(receive.Span);
                 end -= start;
@@ -236,10 +241,10 @@ internal sealed partial class NbdConnection : IDisposable
         if (((long)request.Offset | request.Length) % VolumeHead.BlockBytes == 0)
         {
             return Add(
-                new BlockWrite { Offset = (long)request.Offset, Length = request.Length, Data = _receive!.Address(payloadStart) }, request.Cookie, durable);
+                new BlockWrite { Offset = (long)request.Offset, Length = request.Length, Data = _receive.Address(payloadStart) }, request.Cookie, durable);
         }
         if (!Submit()) return false;
-        var payload = _receive!.Span.Slice(payloadStart, (int)request.Length);
+        var payload = _receive.Span.Slice(payloadStart, (int)request.Length);
         return Finish(session.Export.Head.WriteUnaligned((long)request.Offset, request.Length, payload), request.Cookie, durable);
     }
 
@@ -268,26 +273,36 @@ internal sealed partial class NbdConnection : IDisposable
 
     private bool Add(BlockWrite write, ulong cookie, bool durable)
     {
-        _writes[_writeCount] = write;
-        _writeCookies[_writeCount] = cookie;
-        _writeDurable[_writeCount] = durable;
-        _writeCount++;
-        return _writeCount < BatchWritesMax || Submit();
+        _writeCookies[_batch.Count] = cookie;
+        _writeDurable[_batch.Count] = durable;
+        _batch.Add(write);
+        return _batch.Count < BatchWritesMax || Submit();
     }
 
     // Does the writes that were collected. False ends the connection.
     private bool Submit()
     {
-        if (_writeCount == 0) return true;
-        var head = _session!.Export.Head;
-        var writes = _writes.AsSpan(0, _writeCount);
-        _writeCount = 0;
-        var status = head.Write(writes);
+        var count = _batch.Count;
+        if (count == 0) return true;
+        var status = _session!.Export.Head.Write(_batch);
+        if (status != ReplicaStatus.Ok && count > 1) return SubmitEach();
+        NextBatch();
+        for (var i = 0; i < count; i++)
+            if (!Finish(status, _writeCookies[i], _writeDurable[i])) return false;
+        return true;
+    }
+
+    // One that is refused must not take the others with it: each for itself. Doing one twice changes nothing, none is answered yet.
+    private bool SubmitEach()
+    {
+        BlockWrite[] writes = [.. _batch.Span];
+        NextBatch();
         for (var i = 0; i < writes.Length; i++)
         {
-            // One that is refused must not take the others with it: each for itself. Doing one twice changes nothing, none is answered yet.
-            var own = status == ReplicaStatus.Ok || writes.Length == 1 ? status : head.Write(writes.Slice(i, 1));
-            if (!Finish(own, _writeCookies[i], _writeDurable[i])) return false;
+            _batch.Add(writes[i]);
+            var status = _session!.Export.Head.Write(_batch);
+            NextBatch();
+            if (!Finish(status, _writeCookies[i], _writeDurable[i])) return false;
         }
         return true;
     }
@@ -309,7 +324,7 @@ internal sealed partial class NbdConnection : IDisposable
             ReplicaStatus.OutOfRange => NbdError.Invalid,
             _ => NbdError.InputOutput,
         };
-        return status is not (ReplicaStatus.Fenced or ReplicaStatus.NotFound);
+        return status is not (ReplicaStatus.Fenced or ReplicaStatus.NotFound or ReplicaStatus.Closing);
     }
 
     private bool FlushLater(ulong cookie)
@@ -338,23 +353,24 @@ internal sealed partial class NbdConnection : IDisposable
         if (request.Length > 2 * NbdProtocol.PayloadBytesMax) return false;
         var error = Check(session, in request);
         if (error == NbdError.None && !WaitForRate(request.Length)) return false;
-        var receive = _receive!;
         var status = ReplicaStatus.Ok;
         var have = end - payloadStart;
-        receive.Span[payloadStart..end].CopyTo(receive.Span);
+        _receive.Span[payloadStart..end].CopyTo(_receive.Span);
         for (var done = 0L; done < request.Length;)
         {
             var part = (int)Math.Min(request.Length - done, ReceiveBytes / 2);
             while (have < part)
             {
                 // Never beyond the request: what follows it must begin at the start of the buffer.
-                var received = LibcSocket.Receive(_handle, receive, have, part - have);
+                var received = LibcSocket.Receive(_handle, _receive, have, part - have);
                 if (received <= 0) return false;
                 have += received;
             }
             if (error == NbdError.None && status == ReplicaStatus.Ok) status = WritePart(session, (long)request.Offset + done, part);
             done += part;
-            receive.Span[part..have].CopyTo(receive.Span);
+            var (from, to) = (part, have);
+            OwnReceiveBuffer(ref from, ref to);
+            _receive.Span[from..to].CopyTo(_receive.Span);
             have -= part;
         }
         return error != NbdError.None
@@ -365,9 +381,11 @@ internal sealed partial class NbdConnection : IDisposable
     private ReplicaStatus WritePart(NbdSession session, long offset, int length)
     {
         if ((offset | (long)length) % VolumeHead.BlockBytes != 0)
-            return session.Export.Head.WriteUnaligned(offset, length, _receive!.Span[..length]);
-        _writes[0] = new BlockWrite { Offset = offset, Length = length, Data = _receive!.Address(0) };
-        return session.Export.Head.Write(_writes.AsSpan(0, 1));
+            return session.Export.Head.WriteUnaligned(offset, length, _receive.Span[..length]);
+        _batch.Add(new BlockWrite { Offset = offset, Length = length, Data = _receive.Address(0) });
+        var status = session.Export.Head.Write(_batch);
+        NextBatch();
+        return status;
     }
 
     public void Dispose()

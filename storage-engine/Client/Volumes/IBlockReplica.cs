@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Nephos.Replication.Volumes;
 
 namespace Nephos.Client.Volumes;
 
@@ -23,6 +24,15 @@ public enum ReplicaStatus
 
     /// <summary>There is no such volume on the device (any more).</summary>
     NotFound = 6,
+
+    /// <summary>The replica lacks a write before this one.</summary>
+    Gap = 7,
+
+    /// <summary>There was no answer. Only within the head.</summary>
+    Unreachable = 8,
+
+    /// <summary>The head is being closed: the request is not answered. Only within the head.</summary>
+    Closing = 9,
 }
 
 public enum BlockWriteKind : byte
@@ -39,7 +49,8 @@ public enum BlockWriteKind : byte
 [StructLayout(LayoutKind.Sequential)]
 public struct BlockWrite
 {
-    /// <summary>Grows by one with each write of a volume; replicas apply in this order.</summary>
+    /// <summary>Replicas apply in this order. A write takes as many sequences as it has <see cref="Records"/>; a negative one, of the last
+    /// <see cref="ReplicaDescription.Begins"/>, repairs what the history already has.</summary>
     public long Sequence;
     public long Offset;
     public long Length;
@@ -47,6 +58,13 @@ public struct BlockWrite
     /// <summary>The data, in memory that stays until the call returns; unused for <see cref="BlockWriteKind.Zero"/>.</summary>
     public nint Data;
     public BlockWriteKind Kind;
+
+    /// <summary>A replica may lose its power between two records of a write, never within one.</summary>
+    public readonly long Records => Kind == BlockWriteKind.Data
+        ? (Length + RecordBytesMax - 1) / RecordBytesMax
+        : (Length + ZeroBytesMax - 1) / ZeroBytesMax;
+
+    private const long RecordBytesMax = 256 << 10, ZeroBytesMax = 1 << 30;
 }
 
 public enum BlockRangeKind : byte
@@ -63,18 +81,26 @@ public enum BlockRangeKind : byte
 /// <summary>A range of a volume whose blocks are all of one kind.</summary>
 public readonly record struct BlockRange(long Offset, long Length, BlockRangeKind Kind);
 
+/// <summary>What one replica of a volume holds.</summary>
+/// <param name="Complete">False while some of what the history says is still to be brought to it.</param>
+/// <param name="Begins">How often this process was told what it holds; names the repairs that belong to the last time.</param>
+public sealed record ReplicaDescription(long SizeBytes, long SealedEpoch, VolumeHistory History, bool Complete, long Begins);
+
 /// <summary>One copy of a volume, as its head uses it. Blocking calls, safe for use by several threads.</summary>
 public interface IBlockReplica : IDisposable
 {
-    long SizeBytes { get; }
-
-    /// <summary>The sequence of the last write the replica has; the head goes on above it.</summary>
-    long LastSequence { get; }
+    /// <exception cref="VolumeHeadException">The replica can not be reached.</exception>
+    ReplicaDescription Describe();
 
     /// <summary>From now on every lower epoch is refused. Durable when it returns.</summary>
     ReplicaStatus Seal(long epoch);
 
-    /// <summary>Reads whole blocks of 4 KiB. Each is checked against its checksum.</summary>
+    /// <summary>From now on this is what the replica holds, under the newest epoch of the history. Durable when it returns, with all that was written.</summary>
+    /// <param name="history">Its last epoch is the one of the caller.</param>
+    /// <param name="complete">False when some of it is still to be brought; writes need not follow each other then.</param>
+    ReplicaStatus Begin(VolumeHistory history, bool complete);
+
+    /// <summary>Reads whole blocks of 4 KiB. Each is checked against its checksum. Nothing at all may be read, to learn whether the epoch still counts.</summary>
     ReplicaStatus Read(long epoch, long offset, Span<byte> buffer);
 
     /// <summary>Takes the writes over, in order. When it returns they survive the death of this process, not yet a power cut.</summary>
@@ -85,11 +111,22 @@ public interface IBlockReplica : IDisposable
 
     /// <summary>Describes the range from its beginning, neighbours of one kind joined, until the ranges are full or it ends.</summary>
     ReplicaStatus GetRanges(long epoch, long offset, long length, Span<BlockRange> ranges, out int count);
+
+    /// <summary>The sums of whole blocks; equal sums are equal content.</summary>
+    ReplicaStatus GetSums(long epoch, long offset, Span<uint> sums);
+
+    /// <summary>Where the volume was written after a sequence, perhaps more than that: offset and length in bytes.</summary>
+    /// <returns>False when the replica does not know any more.</returns>
+    bool TryListWritten(long epoch, long sequence, Action<long, long> found);
 }
 
-/// <summary>Finds the replica of a volume.</summary>
+/// <summary>Finds the replicas of a volume.</summary>
 public interface IReplicaConnector
 {
+    /// <param name="endpoint">Where the replica is.</param>
+    /// <param name="volumeId">The volume.</param>
+    /// <param name="newSizeBytes">When it is not there, an empty one of this size is made that counts as not complete; 0: then it is an error.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="VolumeHeadException">The device can not be reached or does not have the volume.</exception>
-    ValueTask<IBlockReplica> ConnectAsync(ReplicaEndpoint endpoint, Guid volumeId, CancellationToken cancellationToken);
+    ValueTask<IBlockReplica> ConnectAsync(ReplicaEndpoint endpoint, Guid volumeId, long newSizeBytes, CancellationToken cancellationToken);
 }

@@ -25,10 +25,11 @@ public interface IVolumeHeads : IAsyncDisposable
 }
 
 /// <summary>What an open head does.</summary>
+/// <param name="Group">How its replicas are.</param>
 /// <param name="Fenced">A newer epoch was sealed: this head can not complete requests any more.</param>
 public sealed record VolumeHeadStatus(
     Guid AttachmentId, Guid VolumeId, long Epoch, long SizeBytes, string SocketPath, int ConnectionCount, bool Fenced,
-    long ReadCount, long WriteCount, long ReadBytes, long WrittenBytes);
+    long ReadCount, long WriteCount, long ReadBytes, long WrittenBytes, GroupStatus Group);
 
 /// <summary>A volume head could not be opened or changed.</summary>
 public sealed class VolumeHeadException : Exception

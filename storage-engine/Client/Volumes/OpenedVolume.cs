@@ -35,7 +35,7 @@ public sealed record OpenedVolume
         SizeBytes = opened.SizeBytes,
         ReadOnly = opened.ReadOnly,
         ExportName = opened.ExportName,
-        Replicas = [.. opened.Replicas.Select(replica => new ReplicaEndpoint(replica.DeviceId, replica.Address))],
+        Replicas = [.. opened.Replicas.SelectMany(replica => ReplicaSet.Members(replica.DeviceId).Select(device => new ReplicaEndpoint(device, replica.Address)))],
         IopsLimit = opened.Qos?.Iops ?? 0,
         BytesPerSecondLimit = opened.Qos?.BytesPerSecond ?? 0,
     };

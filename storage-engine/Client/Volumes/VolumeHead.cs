@@ -1,36 +1,48 @@
-using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using Nephos.Client.Nbd;
 
 namespace Nephos.Client.Volumes;
 
-/// <summary>The owner of a volume session: gives each write its number, keeps the epoch, and reaches the replicas.</summary>
+/// <summary>The owner of a volume session: what its connections ask goes through here to the group of replicas.</summary>
 /// <remarks>
-/// A write is acknowledged when the replica's process has it in its journal (it survives the death of this process, B20); a flush when it is durable.
-/// All connections of an export end here, so a flush on one covers the writes acknowledged on all (B26). Safe for use by several threads.
+/// A write is acknowledged when the processes of a majority of replicas have it in their journals (it survives the death of this process, B20, B21); a
+/// flush when it is durable at a majority. All connections of an export end here, so a flush on one covers the writes acknowledged on all (B26). Safe for
+/// use by several threads.
 /// </remarks>
-internal sealed class VolumeHead(Guid volumeId, long epoch, IBlockReplica replica, long sizeBytes) : IDisposable
+internal sealed class VolumeHead : IDisposable
 {
-    public const int BlockBytes = 4096;
+    public const int BlockBytes = VolumeGroup.BlockBytes;
 
+    /// <summary>How long closing waits for the slowest replica.</summary>
+    private static readonly TimeSpan DrainTime = TimeSpan.FromMilliseconds(500);
+
+    private readonly VolumeGroup _group;
+    private readonly HeadThreads _threads;
     private readonly Lock _order = new();
-    private long _sequence = replica.LastSequence;
-    private long _sizeBytes = sizeBytes;
-    private bool _fenced;
+    private int _fencedTold;
     private long _readCount, _writeCount, _readBytes, _writtenBytes;
 
-    public Guid VolumeId { get; } = volumeId;
-    public long Epoch { get; } = epoch;
+    public VolumeHead(VolumeGroup group, Func<int, IBlockReplica?> connect, ILogger logger)
+    {
+        _group = group;
+        _threads = new HeadThreads(group, connect, logger);
+    }
+
+    public Guid VolumeId => _group.VolumeId;
 
     public long SizeBytes
     {
-        get => Volatile.Read(ref _sizeBytes);
-        set => Volatile.Write(ref _sizeBytes, value);
+        get => _group.SizeBytes;
+        set => _group.SizeBytes = value;
     }
 
     /// <summary>A newer epoch exists: nothing can be completed any more, so connections are dropped and the name is unknown.</summary>
-    public bool Fenced => Volatile.Read(ref _fenced);
+    public bool Fenced => _group.Fenced;
 
     /// <summary>Called once when the head finds itself fenced.</summary>
     public Action? OnFenced { get; set; }
+
+    public GroupStatus Status => _group.Status;
 
     public (long Reads, long Writes, long ReadBytes, long WrittenBytes) Counters =>
         (Volatile.Read(ref _readCount), Volatile.Read(ref _writeCount), Volatile.Read(ref _readBytes), Volatile.Read(ref _writtenBytes));
@@ -44,14 +56,14 @@ internal sealed class VolumeHead(Guid volumeId, long epoch, IBlockReplica replic
         ReplicaStatus status;
         if ((offset | (long)buffer.Length) % BlockBytes == 0)
         {
-            status = replica.Read(Epoch, offset, buffer);
+            status = _group.Read(offset, buffer);
         }
         else
         {
             var start = offset / BlockBytes * BlockBytes;
             var end = RoundUp(offset + buffer.Length);
             var blocks = scratch((int)(end - start));
-            status = replica.Read(Epoch, start, blocks);
+            status = _group.Read(start, blocks);
             if (status == ReplicaStatus.Ok) blocks.Slice((int)(offset - start), buffer.Length).CopyTo(buffer);
         }
         Interlocked.Increment(ref _readCount);
@@ -59,24 +71,30 @@ internal sealed class VolumeHead(Guid volumeId, long epoch, IBlockReplica replic
         return Noted(status);
     }
 
-    /// <summary>Takes over writes of whole blocks, in order.</summary>
-    public ReplicaStatus Write(Span<BlockWrite> writes)
+    /// <summary>Takes over writes of whole blocks, in order. The batch may still be read by slow replicas when this returns: see <see cref="IsReleased"/>.</summary>
+    public ReplicaStatus Write(WriteBatch batch)
     {
-        long bytes = 0;
-        ReplicaStatus status;
-        lock (_order)
-        {
-            foreach (ref var write in writes)
-            {
-                write.Sequence = ++_sequence;
-                if (write.Kind == BlockWriteKind.Data) bytes += write.Length;
-            }
-            status = replica.Write(Epoch, writes);
-        }
-        Interlocked.Add(ref _writeCount, writes.Length);
+        var bytes = 0L;
+        foreach (ref readonly var write in batch.Span)
+            if (write.Kind == BlockWriteKind.Data) bytes += write.Length;
+        Interlocked.Add(ref _writeCount, batch.Count);
         Interlocked.Add(ref _writtenBytes, bytes);
-        return Noted(status);
+        lock (_order) Submit(batch);
+        return Finish(batch);
     }
+
+    // In the order of the lock.
+    private void Submit(WriteBatch batch) => _group.Submit(batch, wake: _group.MemberCount > 1);
+
+    private ReplicaStatus Finish(WriteBatch batch)
+    {
+        // A single replica needs no other thread.
+        if (_group.MemberCount == 1) _group.RunLane(0);
+        return Noted(_group.Wait(batch));
+    }
+
+    /// <summary>Whether no replica reads the memory of the batch any more.</summary>
+    public bool IsReleased(WriteBatch batch) => _group.IsReleased(batch);
 
     /// <summary>Writes, or zeroes, a range that does not begin and end on blocks. Nobody else writes meanwhile, so that no neighbour is lost (B11).</summary>
     /// <param name="offset">In bytes.</param>
@@ -84,19 +102,12 @@ internal sealed class VolumeHead(Guid volumeId, long epoch, IBlockReplica replic
     /// <param name="data">Empty for zeros.</param>
     public ReplicaStatus WriteUnaligned(long offset, long length, ReadOnlySpan<byte> data)
     {
-        using var buffer = new Nbd.NativeBuffer(BlockBytes);
-        var zero = data.IsEmpty;
-        ReplicaStatus status;
-        lock (_order)
-        {
-            status = WriteParts(offset, length, data, zero, buffer);
-        }
         Interlocked.Increment(ref _writeCount);
         Interlocked.Add(ref _writtenBytes, data.Length);
-        return Noted(status);
+        lock (_order) return Noted(WriteParts(offset, length, data, zero: data.IsEmpty));
     }
 
-    private ReplicaStatus WriteParts(long offset, long length, ReadOnlySpan<byte> data, bool zero, Nbd.NativeBuffer buffer)
+    private ReplicaStatus WriteParts(long offset, long length, ReadOnlySpan<byte> data, bool zero)
     {
         while (length > 0)
         {
@@ -104,19 +115,19 @@ internal sealed class VolumeHead(Guid volumeId, long epoch, IBlockReplica replic
             if (zero && within == 0 && length >= BlockBytes)
             {
                 var whole = length / BlockBytes * BlockBytes;
-                var zeros = new BlockWrite { Offset = offset, Length = whole, Kind = BlockWriteKind.Zero };
-                if (WriteOne(ref zeros) is var zeroed and not ReplicaStatus.Ok) return zeroed;
+                if (WriteOne(new BlockWrite { Offset = offset, Length = whole, Kind = BlockWriteKind.Zero }, null) is var zeroed and not ReplicaStatus.Ok) return zeroed;
                 offset += whole;
                 length -= whole;
                 continue;
             }
             var part = (int)Math.Min(BlockBytes - within, length);
-            var block = buffer.Span;
-            if (part < BlockBytes && replica.Read(Epoch, offset - within, block) is var read and not ReplicaStatus.Ok) return read;
-            if (zero) block.Slice(within, part).Clear();
-            else data[..part].CopyTo(block[within..]);
-            var write = new BlockWrite { Offset = offset - within, Length = BlockBytes, Data = buffer.Address(0) };
-            if (WriteOne(ref write) is var status and not ReplicaStatus.Ok) return status;
+            var buffer = new NativeBuffer(BlockBytes);
+            // What is on its way may be for this block.
+            _group.WaitForAll();
+            if (part < BlockBytes && _group.Read(offset - within, buffer.Span) is var read and not ReplicaStatus.Ok) return read;
+            if (zero) buffer.Span.Slice(within, part).Clear();
+            else data[..part].CopyTo(buffer.Span[within..]);
+            if (WriteOne(new BlockWrite { Offset = offset - within, Length = BlockBytes, Data = buffer.Address(0) }, buffer) is var status and not ReplicaStatus.Ok) return status;
             if (!zero) data = data[part..];
             offset += part;
             length -= part;
@@ -124,25 +135,44 @@ internal sealed class VolumeHead(Guid volumeId, long epoch, IBlockReplica replic
         return ReplicaStatus.Ok;
     }
 
-    private ReplicaStatus WriteOne(ref BlockWrite write)
+    // The buffer is left to the collector: a slow replica may still read it.
+    private ReplicaStatus WriteOne(in BlockWrite write, NativeBuffer? buffer)
     {
-        write.Sequence = ++_sequence;
-        return replica.Write(Epoch, MemoryMarshal.CreateReadOnlySpan(ref write, 1));
+        var batch = new WriteBatch(1) { Memory = buffer };
+        batch.Add(write);
+        Submit(batch);
+        return Finish(batch);
     }
 
     /// <summary>Makes durable whatever was acknowledged before the call, on any connection (B12).</summary>
-    public ReplicaStatus Flush() => Noted(replica.Flush(Epoch));
+    public ReplicaStatus Flush()
+    {
+        var sequence = _group.Acknowledged;
+        while (true)
+        {
+            if (_group.MemberCount > 1) _threads.WakeSyncs(sequence);
+            else while (_group.WaitForSync(0, sequence)) _group.RunSync(0, sequence);
+            if (_group.WaitDurable(sequence) is { } status) return Noted(status);
+        }
+    }
 
-    public ReplicaStatus GetRanges(long offset, long length, Span<BlockRange> ranges, out int count) =>
-        Noted(replica.GetRanges(Epoch, offset, length, ranges, out count));
+    public ReplicaStatus GetRanges(long offset, long length, Span<BlockRange> ranges, out int count) => Noted(_group.GetRanges(offset, length, ranges, out count));
 
     public static long RoundUp(long bytes) => (bytes + BlockBytes - 1) / BlockBytes * BlockBytes;
 
     private ReplicaStatus Noted(ReplicaStatus status)
     {
-        if (status is ReplicaStatus.Fenced or ReplicaStatus.NotFound && !Interlocked.Exchange(ref _fenced, true)) OnFenced?.Invoke();
+        if (status == ReplicaStatus.Fenced && Interlocked.Exchange(ref _fencedTold, 1) == 0) OnFenced?.Invoke();
         return status;
     }
 
-    public void Dispose() => replica.Dispose();
+    /// <summary>Ends requests that wait for replicas, without an answer.</summary>
+    public void GiveUpWaiting() => _group.Close();
+
+    public void Dispose()
+    {
+        if (!Fenced) _group.Drain(DrainTime);
+        _threads.Dispose();
+        _group.Dispose();
+    }
 }

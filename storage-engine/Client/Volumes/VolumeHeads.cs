@@ -6,13 +6,27 @@ using Nephos.Client.Nbd;
 namespace Nephos.Client.Volumes;
 
 /// <inheritdoc cref="IVolumeHeads"/>
-internal sealed partial class VolumeHeads(IReplicaConnector connector, TimeProvider time, ILogger<VolumeHeads> logger) : IVolumeHeads
+internal sealed partial class VolumeHeads : IVolumeHeads
 {
     private sealed record OpenHead(OpenedVolume Volume, string SocketPath, VolumeHead Head, NbdServer Server);
 
+    /// <summary>How long closing waits for requests that can not be finished.</summary>
+    private static readonly TimeSpan CloseGrace = TimeSpan.FromSeconds(1);
+
     private readonly SemaphoreSlim _changes = new(1, 1);
+    private readonly ManualResetEvent _leasePassed = new(false);
     private readonly Lock _gate = new();
     private readonly Dictionary<Guid, OpenHead> _open = [];
+    private readonly IReplicaConnector _connector;
+    private readonly TimeProvider _time;
+    private readonly ILogger<VolumeHeads> _logger;
+    private readonly HeadMetrics _metrics;
+
+    public VolumeHeads(IReplicaConnector connector, TimeProvider time, ILogger<VolumeHeads> logger)
+    {
+        (_connector, _time, _logger) = (connector, time, logger);
+        _metrics = new HeadMetrics(List);
+    }
 
     public async Task OpenAsync(OpenedVolume volume, string socketPath, CancellationToken cancellationToken)
     {
@@ -26,8 +40,8 @@ internal sealed partial class VolumeHeads(IReplicaConnector connector, TimeProvi
             foreach (var old in Snapshot().Where(old =>
                          old.Volume.AttachmentId == volume.AttachmentId || old.Volume.VolumeId == volume.VolumeId || old.SocketPath == socketPath))
                 await Task.Run(() => Close(old), CancellationToken.None);
-            var replica = await ConnectAsync(volume, cancellationToken);
-            await Task.Run(() => Open(volume, socketPath, replica), CancellationToken.None);
+            var replicas = await Task.WhenAll(volume.Replicas.Select(endpoint => ConnectAsync(volume, endpoint, volume.SizeBytes, cancellationToken)));
+            await Task.Run(() => Open(volume, socketPath, replicas), CancellationToken.None);
         }
         finally
         {
@@ -36,26 +50,32 @@ internal sealed partial class VolumeHeads(IReplicaConnector connector, TimeProvi
         LogOpened(volume.VolumeId, volume.AttachmentId, volume.Epoch, socketPath);
     }
 
-    // One copy serves today; the frames to several are behind the same interface.
-    private async Task<IBlockReplica> ConnectAsync(OpenedVolume volume, CancellationToken cancellationToken)
+    // Null when the replica can not be reached now; the head goes on trying.
+    private async Task<IBlockReplica?> ConnectAsync(OpenedVolume volume, ReplicaEndpoint endpoint, long sizeBytes, CancellationToken cancellationToken)
     {
-        if (volume.Replicas.Count != 1)
-            throw new VolumeHeadException($"Volume {volume.VolumeId} has {volume.Replicas.Count} replicas; this head serves exactly one.");
-        return await connector.ConnectAsync(volume.Replicas[0], volume.VolumeId, cancellationToken);
+        try
+        {
+            // Of several replicas one that is gone is made anew, and repaired from the others.
+            return await _connector.ConnectAsync(endpoint, volume.VolumeId, volume.Replicas.Count > 1 ? sizeBytes : 0, cancellationToken);
+        }
+        catch (VolumeHeadException e)
+        {
+            LogUnreachable(e, volume.VolumeId, endpoint.DeviceId);
+            return null;
+        }
     }
 
-    private void Open(OpenedVolume volume, string socketPath, IBlockReplica replica)
+    private void Open(OpenedVolume volume, string socketPath, IBlockReplica?[] replicas)
     {
+        var group = VolumeGroup.Open(volume.VolumeId, ReplicaEpochs.OfHead(volume.Epoch), volume.SizeBytes, volume.Replicas, replicas, _time);
         VolumeHead? head = null;
         try
         {
-            if (replica.Seal(volume.Epoch) is var status and not ReplicaStatus.Ok)
-                throw new VolumeHeadException($"Sealing {volume} answered {status}.");
-            if (replica.SizeBytes < volume.SizeBytes)
-                throw new VolumeHeadException($"The replica of volume {volume.VolumeId} has {replica.SizeBytes} bytes, fewer than {volume.SizeBytes}.");
-            head = new VolumeHead(volume.VolumeId, volume.Epoch, replica, volume.SizeBytes);
+            // A frozen head of before may still answer reads from a replica that was not reached, until its own majority is too long ago.
+            if (!group.SealedEverywhere && volume.Replicas.Count > 1) _leasePassed.WaitOne(VolumeGroup.ReadLease);
+            head = new VolumeHead(group, index => ConnectAsync(volume, volume.Replicas[index], group.SizeBytes, CancellationToken.None).GetAwaiter().GetResult(), _logger);
             var server = new NbdServer(
-                new VolumeExport(head, volume.ReadOnly), volume.ExportName, socketPath, new RateLimit(volume.IopsLimit, volume.BytesPerSecondLimit, time));
+                new VolumeExport(head, volume.ReadOnly), volume.ExportName, socketPath, new RateLimit(volume.IopsLimit, volume.BytesPerSecondLimit, _time));
             head.OnFenced = () =>
             {
                 LogFenced(volume.VolumeId, volume.AttachmentId, volume.Epoch);
@@ -65,7 +85,8 @@ internal sealed partial class VolumeHeads(IReplicaConnector connector, TimeProvi
         }
         catch
         {
-            replica.Dispose();
+            if (head is null) group.Dispose();
+            head?.Dispose();
             throw;
         }
     }
@@ -88,7 +109,8 @@ internal sealed partial class VolumeHeads(IReplicaConnector connector, TimeProvi
 
     private void Close(OpenHead open)
     {
-        open.Server.Dispose();
+        // What is in hand is finished, unless it waits for replicas that may never come.
+        using (new Timer(_ => open.Head.GiveUpWaiting(), null, CloseGrace, Timeout.InfiniteTimeSpan)) open.Server.Dispose();
         lock (_gate) _open.Remove(open.Volume.AttachmentId);
         if (!open.Head.Fenced && open.Head.Flush() is var status and not ReplicaStatus.Ok) LogFlushFailed(open.Volume.VolumeId, status);
         open.Head.Dispose();
@@ -128,8 +150,8 @@ internal sealed partial class VolumeHeads(IReplicaConnector connector, TimeProvi
         {
             var (reads, writes, readBytes, writtenBytes) = open.Head.Counters;
             return new VolumeHeadStatus(
-                open.Volume.AttachmentId, open.Volume.VolumeId, open.Head.Epoch, open.Head.SizeBytes, open.SocketPath, open.Server.ConnectionCount,
-                open.Head.Fenced, reads, writes, readBytes, writtenBytes);
+                open.Volume.AttachmentId, open.Volume.VolumeId, open.Volume.Epoch, open.Head.SizeBytes, open.SocketPath, open.Server.ConnectionCount,
+                open.Head.Fenced, reads, writes, readBytes, writtenBytes, open.Head.Status);
         }),
     ];
 
@@ -149,7 +171,12 @@ internal sealed partial class VolumeHeads(IReplicaConnector connector, TimeProvi
         {
             _changes.Release();
         }
+        _leasePassed.Dispose();
+        _metrics.Dispose();
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The replica of volume {VolumeId} on device {DeviceId} can not be reached")]
+    private partial void LogUnreachable(Exception exception, Guid volumeId, string deviceId);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Volume {VolumeId} is served for attachment {AttachmentId} at epoch {Epoch} on {SocketPath}")]
     private partial void LogOpened(Guid volumeId, Guid attachmentId, long epoch, string socketPath);
@@ -176,7 +203,8 @@ public static class VolumeHeadsRegistration
 
     private sealed class NoReplicas : IReplicaConnector
     {
-        public ValueTask<IBlockReplica> ConnectAsync(ReplicaEndpoint endpoint, Guid volumeId, CancellationToken cancellationToken) =>
+        public ValueTask<IBlockReplica> ConnectAsync(
+            ReplicaEndpoint endpoint, Guid volumeId, long newSizeBytes, CancellationToken cancellationToken) =>
             throw new VolumeHeadException($"Device {endpoint.DeviceId} is not in this process, and this process has no storage role.");
     }
 }

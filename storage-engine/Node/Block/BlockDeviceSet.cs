@@ -17,7 +17,9 @@ public sealed partial class BlockDeviceSet : IReplicaConnector, IHostedService, 
     {
         _logger = logger;
         Zone = options.Zone;
-        IEnumerable<string> directories = options.Directories.Count > 0 ? options.Directories : [Path.Combine(nephos.StateDirectory, "block", "device-1")];
+        IEnumerable<string> directories = options.Directories.Count > 0
+            ? options.Directories
+            : Enumerable.Range(1, ReplicaSet.Replicas).Select(number => Path.Combine(nephos.StateDirectory, "block", $"device-{number}"));
         try
         {
             foreach (var directory in directories)
@@ -53,11 +55,26 @@ public sealed partial class BlockDeviceSet : IReplicaConnector, IHostedService, 
 
     public BlockStore? Find(string deviceId) => Guid.TryParse(deviceId, out var id) ? _devices.GetValueOrDefault(id) : null;
 
-    public ValueTask<IBlockReplica> ConnectAsync(ReplicaEndpoint endpoint, Guid volumeId, CancellationToken cancellationToken)
+    public ValueTask<IBlockReplica> ConnectAsync(ReplicaEndpoint endpoint, Guid volumeId, long newSizeBytes, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<IBlockReplica>(new LocalReplica(FindOrMake(endpoint.DeviceId, volumeId, newSizeBytes)));
+
+    /// <exception cref="VolumeHeadException">The device is not here, does not have the volume or can not make it.</exception>
+    internal BlockVolume FindOrMake(string deviceId, Guid volumeId, long newSizeBytes)
     {
-        var store = Find(endpoint.DeviceId) ?? throw new VolumeHeadException($"Device {endpoint.DeviceId} is not in this process.");
-        var volume = store.FindVolume(volumeId) ?? throw new VolumeHeadException($"Device {endpoint.DeviceId} has no volume {volumeId}.");
-        return ValueTask.FromResult<IBlockReplica>(new LocalReplica(volume));
+        var store = Find(deviceId) ?? throw new VolumeHeadException($"Device {deviceId} is not in this process.");
+        try
+        {
+            var volume = store.FindVolume(volumeId);
+            if (newSizeBytes == 0) return volume ?? throw new VolumeHeadException($"Device {store.DeviceId} has no volume {volumeId}.");
+            if (volume is null) return store.CreateVolume(volumeId, newSizeBytes, snapshotId: null, complete: false);
+            // It was away when the volume grew.
+            if (volume.SizeBytes < newSizeBytes) store.ResizeVolume(volumeId, newSizeBytes);
+            return volume;
+        }
+        catch (BlockStoreException e)
+        {
+            throw new VolumeHeadException(e.Message, e);
+        }
     }
 
     // The devices are open since construction; the host only decides when that is.

@@ -1,7 +1,7 @@
-using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using Nephos.Client.Volumes;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel.Errors;
 using Nephos.LocalStorage.Block;
@@ -11,7 +11,7 @@ using Wire = Nephos.Protos.Storage.V1;
 namespace Nephos.Node.Block;
 
 /// <summary>Control of the devices over gRPC. Only services and administrators call it; it trusts them with every volume.</summary>
-internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices) : Wire.BlockDevices.BlockDevicesBase
+internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSets sets) : Wire.BlockDevices.BlockDevicesBase
 {
     private const int ChunkBytes = 1 << 20;
     private const int RangesInMessage = 4096;
@@ -20,132 +20,116 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices) : Wire.Blo
     {
         Authorize(context);
         var response = new Wire.ListBlockDevicesResponse();
-        foreach (var store in devices.Devices)
+        foreach (var set in sets.Placements)
         {
-            response.Devices.Add(new Wire.BlockDevice
+            var members = set.Select(ToWire).ToList();
+            var device = set.Count == 1 ? members[0] : new Wire.BlockDevice
             {
-                Id = store.DeviceId.ToString(),
+                Id = ReplicaSet.NameOf(members.Select(member => member.Id)),
                 Zone = devices.Zone,
-                CapacityBytes = devices.Capacities[store.DeviceId],
-                FreeBytes = store.FreeBytes,
-                Failed = store.Failure is not null,
-                Failure = store.Failure?.Message ?? store.BackgroundError?.Message ?? "",
-                VolumeCount = store.VolumeCount,
-                JournalBytes = store.JournalBytes,
-            });
+                CapacityBytes = members.Min(member => member.CapacityBytes),
+                FreeBytes = members.Where(member => !member.Failed).Select(member => member.FreeBytes).DefaultIfEmpty(0).Min(),
+                Failed = members.Count(member => member.Failed) > (set.Count - 1) / 2,
+                Failure = string.Join(' ', members.Select(member => member.Failure).Where(failure => failure.Length > 0)),
+                VolumeCount = members.Max(member => member.VolumeCount),
+                JournalBytes = members.Sum(member => member.JournalBytes),
+            };
+            if (set.Count > 1) device.Members.AddRange(members);
+            response.Devices.Add(device);
         }
         return Task.FromResult(response);
     }
 
+    private Wire.BlockDevice ToWire(BlockStore store) => new()
+    {
+        Id = store.DeviceId.ToString(),
+        Zone = devices.Zone,
+        CapacityBytes = devices.Capacities[store.DeviceId],
+        FreeBytes = store.FreeBytes,
+        Failed = store.Failure is not null,
+        Failure = store.Failure?.Message ?? store.BackgroundError?.Message ?? "",
+        VolumeCount = store.VolumeCount,
+        JournalBytes = store.JournalBytes,
+    };
+
     public override Task<Wire.BlockReplica> GetReplica(Wire.GetReplicaRequest request, ServerCallContext context) =>
-        Run(context, request.Replica, (store, id) =>
+        Run(context, request.Replica, (name, id) =>
         {
-            var replica = ToWire(store, id);
-            if (store.FindVolume(id) is { } volume) replica.AllocatedBytes = store.AllocatedBytes(volume);
+            var replica = Describe(name, id);
+            if (sets.FindBest(name, id) is var (store, volume)) replica.AllocatedBytes = store.AllocatedBytes(volume);
             return replica;
         });
 
     public override Task<Wire.BlockReplica> CreateReplica(Wire.CreateReplicaRequest request, ServerCallContext context) =>
-        Run(context, request.Replica, (store, id) =>
+        Run(context, request.Replica, (name, id) =>
         {
-            store.CreateVolume(id, request.SizeBytes, request.SnapshotId.Length == 0 ? null : ParseId(request.SnapshotId, "snapshot_id"));
-            return ToWire(store, id);
+            sets.Create(name, id, request.SizeBytes, request.SnapshotId.Length == 0 ? null : ParseId(request.SnapshotId, "snapshot_id"));
+            return Describe(name, id);
         });
 
     public override Task<Empty> DeleteReplica(Wire.ReplicaRef request, ServerCallContext context) =>
-        Run(context, request, (store, id) =>
-        {
-            store.DeleteVolume(id);
-            return new Empty();
-        });
+        Run(context, request, (name, id) => sets.Delete(name, id));
 
     public override Task<Wire.BlockReplica> ResizeReplica(Wire.ResizeReplicaRequest request, ServerCallContext context) =>
-        Run(context, request.Replica, (store, id) =>
+        Run(context, request.Replica, (name, id) =>
         {
-            store.ResizeVolume(id, request.SizeBytes);
-            return ToWire(store, id);
+            sets.Resize(name, id, request.SizeBytes);
+            return Describe(name, id);
         });
 
     public override Task<Empty> CreateReplicaSnapshot(Wire.ReplicaSnapshotRef request, ServerCallContext context) =>
-        Run(context, request.Replica, (store, id) =>
-        {
-            store.CreateSnapshot(id, ParseId(request.SnapshotId, "snapshot_id"));
-            return new Empty();
-        });
+        Run(context, request.Replica, (name, id) => sets.CreateSnapshots(name, [(id, ParseId(request.SnapshotId, "snapshot_id"))]));
 
     public override Task<Empty> CreateReplicaSnapshots(Wire.CreateReplicaSnapshotsRequest request, ServerCallContext context)
     {
         Authorize(context);
-        var store = devices.Find(request.DeviceId) ?? throw Faults.NotFound("Block device", request.DeviceId);
         var wanted = request.Snapshots
             .Select(snapshot => (ParseId(snapshot.VolumeId, "volume_id"), ParseId(snapshot.SnapshotId, "snapshot_id"))).ToList();
         return Task.Run(() => Call(() =>
         {
-            store.CreateSnapshots(wanted);
+            sets.CreateSnapshots(request.DeviceId, wanted);
             return new Empty();
         }));
     }
 
     public override Task<Empty> DeleteReplicaSnapshot(Wire.ReplicaSnapshotRef request, ServerCallContext context) =>
-        Run(context, request.Replica, (store, _) =>
-        {
-            store.DeleteSnapshot(ParseId(request.SnapshotId, "snapshot_id"));
-            return new Empty();
-        });
+        Run(context, request.Replica, (name, _) => sets.DeleteSnapshot(name, ParseId(request.SnapshotId, "snapshot_id")));
 
     public override Task<Empty> RollbackReplica(Wire.ReplicaSnapshotRef request, ServerCallContext context) =>
-        Run(context, request.Replica, (store, id) =>
-        {
-            store.Rollback(id, ParseId(request.SnapshotId, "snapshot_id"));
-            return new Empty();
-        });
+        Run(context, request.Replica, (name, id) => sets.Rollback(name, id, ParseId(request.SnapshotId, "snapshot_id")));
 
     public override Task<Wire.BlockReplica> SealReplica(Wire.SealReplicaRequest request, ServerCallContext context) =>
-        Run(context, request.Replica, (store, id) =>
+        Run(context, request.Replica, (name, id) =>
         {
-            Check(store.GetVolume(id).Seal(request.Epoch));
-            return ToWire(store, id);
+            sets.Seal(name, id, request.Epoch);
+            return Describe(name, id);
         });
 
     public override async Task<Empty> WriteBlocks(IAsyncStreamReader<Wire.WriteBlocksRequest> requestStream, ServerCallContext context)
     {
         Authorize(context);
-        BlockVolume? volume = null;
-        var epoch = 0L;
-        var sequence = 0L;
+        ReplicaSets.Filling? filling = null;
         while (await requestStream.MoveNext(context.CancellationToken))
         {
             var request = requestStream.Current;
-            if (volume is null)
+            if (filling is null)
             {
-                (var store, var id) = Find(request.Replica);
-                volume = Call(() => store.GetVolume(id));
-                epoch = request.Epoch;
-                sequence = volume.LastSequence;
+                var (name, id) = Names(request.Replica);
+                filling = Call(() => sets.Fill(name, id, request.Epoch));
             }
             if (request.Data.Length > ChunkBytes) throw Faults.Invalid("data", $"at most {ChunkBytes} bytes in one message");
-            if (request.Data.Length > 0) Check(WriteOne(volume, epoch, ++sequence, request));
+            if (request.Data.Length > 0) Check(filling.Write(request.OffsetBytes, request.Data.Span));
         }
-        if (volume is null) throw Faults.Invalid("replica", "the first message names it");
-        Check(volume.Flush(epoch));
+        if (filling is null) throw Faults.Invalid("replica", "the first message names it");
+        Check(filling.Flush());
         return new Empty();
-    }
-
-    private static unsafe BlockStatus WriteOne(BlockVolume volume, long epoch, long sequence, Wire.WriteBlocksRequest request)
-    {
-        // SAFETY: the bytes of the message are pinned until the write has returned.
-        fixed (byte* data = request.Data.Span)
-        {
-            var write = new JournalWrite { Sequence = sequence, Offset = request.OffsetBytes, Length = request.Data.Length, Data = (nint)data };
-            return volume.Write(epoch, MemoryMarshal.CreateReadOnlySpan(ref write, 1));
-        }
     }
 
     public override async Task ReadBlocks(Wire.ReadBlocksRequest request, IServerStreamWriter<Wire.BlocksChunk> responseStream, ServerCallContext context)
     {
         Authorize(context);
-        var (store, id) = Find(request.Replica);
-        var source = Call(() => BlockSource.Open(store, id, request.SnapshotId.Length == 0 ? null : ParseId(request.SnapshotId, "snapshot_id")));
+        var (name, id) = Names(request.Replica);
+        var source = Call(() => sets.OpenSource(name, id, request.SnapshotId.Length == 0 ? null : ParseId(request.SnapshotId, "snapshot_id")));
         await responseStream.WriteAsync(new Wire.BlocksChunk { SizeBytes = source.SizeBytes });
         if (request.OffsetBytes < 0 || request.LengthBytes < 0) throw Faults.Invalid("offset_bytes", "a range has no negative numbers");
         var end = request.LengthBytes == 0 ? source.SizeBytes : Math.Min(source.SizeBytes, request.OffsetBytes + request.LengthBytes);
@@ -170,9 +154,9 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices) : Wire.Blo
         Wire.ListChangedRangesRequest request, IServerStreamWriter<Wire.ChangedRanges> responseStream, ServerCallContext context)
     {
         Authorize(context);
-        var (store, _) = Find(request.Replica);
+        var (name, _) = Names(request.Replica);
         var (snapshot, before) = (ParseId(request.SnapshotId, "snapshot_id"), ParseId(request.BaseSnapshotId, "base_snapshot_id"));
-        var ranges = await Task.Run(() => Call(() => store.ListChangedRanges(snapshot, before)));
+        var ranges = await Task.Run(() => Call(() => sets.Find(name).First(store => store.ListChangedRanges(snapshot, before))));
         foreach (var part in ranges.Chunk(RangesInMessage))
         {
             var message = new Wire.ChangedRanges();
@@ -181,61 +165,37 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices) : Wire.Blo
         }
     }
 
-    // A volume at its present epoch, or a snapshot.
-    private sealed class BlockSource(BlockStore store, BlockVolume? volume, Guid snapshotId, long sizeBytes)
-    {
-        // What is described with one look; more would take longer without telling more.
-        private const long LookBytes = 1L << 30;
-
-        public long SizeBytes { get; } = sizeBytes;
-
-        public static BlockSource Open(BlockStore store, Guid volumeId, Guid? snapshotId)
-        {
-            var volume = snapshotId is null ? store.GetVolume(volumeId) : null;
-            return new BlockSource(store, volume, snapshotId ?? default, volume?.SizeBytes ?? store.SnapshotSizeBytes(snapshotId!.Value));
-        }
-
-        public LayerRange Next(long offset, long end, out BlockStatus status)
-        {
-            Span<LayerRange> ranges = stackalloc LayerRange[1];
-            var length = Math.Min(LookBytes, end - offset);
-            status = volume is not null
-                ? volume.GetRanges(volume.SealedEpoch, offset, length, ranges, out _)
-                : store.GetSnapshotRanges(snapshotId, offset, length, ranges, out _);
-            return ranges[0];
-        }
-
-        public BlockStatus Read(long offset, Span<byte> buffer) =>
-            volume is not null ? volume.Read(volume.SealedEpoch, offset, buffer) : store.ReadSnapshot(snapshotId, offset, buffer);
-    }
-
     private static void Authorize(ServerCallContext context)
     {
         var operation = context.GetOperation();
         if (!operation.IsAdmin) operation.RequireService("control of block devices");
     }
 
-    private Task<T> Run<T>(ServerCallContext context, Wire.ReplicaRef? replica, Func<BlockStore, Guid, T> action)
+    private static Task<T> Run<T>(ServerCallContext context, Wire.ReplicaRef? replica, Func<string, Guid, T> action)
     {
         Authorize(context);
-        var (store, id) = Find(replica);
+        var (name, id) = Names(replica);
         // The calls wait for a disk; the threads that serve requests do not.
-        return Task.Run(() => Call(() => action(store, id)));
+        return Task.Run(() => Call(() => action(name, id)));
     }
 
-    private (BlockStore Store, Guid Id) Find(Wire.ReplicaRef? replica)
-    {
-        if (replica is null) throw Faults.Invalid("replica", "is required");
-        var store = devices.Find(replica.DeviceId) ?? throw Faults.NotFound("Block device", replica.DeviceId);
-        return (store, ParseId(replica.VolumeId, "volume_id"));
-    }
+    private static Task<Empty> Run(ServerCallContext context, Wire.ReplicaRef? replica, Action<string, Guid> action) =>
+        Run(context, replica, (name, id) =>
+        {
+            action(name, id);
+            return new Empty();
+        });
+
+    private static (string Name, Guid Id) Names(Wire.ReplicaRef? replica) => replica is null
+        ? throw Faults.Invalid("replica", "is required")
+        : (replica.DeviceId, ParseId(replica.VolumeId, "volume_id"));
 
     private static Guid ParseId(string text, string field) =>
         Guid.TryParse(text, out var id) ? id : throw Faults.Invalid(field, "is not a UUID");
 
-    private static Wire.BlockReplica ToWire(BlockStore store, Guid id)
+    private Wire.BlockReplica Describe(string name, Guid id)
     {
-        if (store.FindVolume(id) is not { } volume) return new Wire.BlockReplica { VolumeId = id.ToString() };
+        if (sets.FindBest(name, id) is not var (store, volume)) return new Wire.BlockReplica { VolumeId = id.ToString() };
         var info = store.Describe(volume);
         return new Wire.BlockReplica
         {
@@ -243,7 +203,7 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices) : Wire.Blo
             Exists = true,
             SizeBytes = info.SizeBytes,
             SealedEpoch = info.SealedEpoch,
-            LastSequence = info.LastSequence,
+            LastSequence = info.History.Sequence,
             LayerCount = info.LayerCount,
         };
     }

@@ -14,8 +14,14 @@ public static class BlockDevicesModule
         builder.Services.AddSingleton<BlockDeviceSet>();
         builder.Services.AddSingleton<IReplicaConnector>(provider => provider.GetRequiredService<BlockDeviceSet>());
         builder.Services.AddHostedService(provider => provider.GetRequiredService<BlockDeviceSet>());
+        builder.Services.AddSingleton<ReplicaSets>();
         builder.Services.AddSingleton<BlockDevicesGrpcService>();
     }
 
-    public static void MapBlockDevices(this WebApplication app) => app.MapGrpcService<BlockDevicesGrpcService>();
+    public static void MapBlockDevices(this WebApplication app)
+    {
+        app.MapGrpcService<BlockDevicesGrpcService>();
+        // Heads are where disks are used; a process without them has none to tell of.
+        if (app.Services.GetService<IVolumeHeads>() is not null) app.MapGrpcService<VolumeHeadsGrpcService>();
+    }
 }

@@ -7,7 +7,7 @@ public sealed class BlockDevicesOptions
 {
     public const string Section = "BlockDevices";
 
-    /// <summary>One directory per device, each on a disk of its own; none means one directory below the state directory.</summary>
+    /// <summary>One directory per device, each on a disk of its own; none means three directories below the state directory.</summary>
     public IList<string> Directories { get; init; } = [];
 
     /// <summary>The failure domain of the node.</summary>

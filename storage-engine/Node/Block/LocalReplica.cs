@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Nephos.Client.Volumes;
 using Nephos.LocalStorage.Block;
+using Nephos.Replication.Volumes;
 
 namespace Nephos.Node.Block;
 
@@ -10,11 +11,15 @@ internal sealed class LocalReplica(BlockVolume volume) : IBlockReplica
 {
     private const int RangesMax = 256;
 
-    public long SizeBytes => volume.SizeBytes;
-
-    public long LastSequence => volume.LastSequence;
+    public ReplicaDescription Describe()
+    {
+        var info = volume.Describe();
+        return new ReplicaDescription(info.SizeBytes, info.SealedEpoch, info.History, info.Complete, info.Begins);
+    }
 
     public ReplicaStatus Seal(long epoch) => (ReplicaStatus)volume.Seal(epoch);
+
+    public ReplicaStatus Begin(VolumeHistory history, bool complete) => (ReplicaStatus)volume.Begin(history, complete);
 
     public ReplicaStatus Read(long epoch, long offset, Span<byte> buffer) => (ReplicaStatus)volume.Read(epoch, offset, buffer);
 
@@ -42,6 +47,10 @@ internal sealed class LocalReplica(BlockVolume volume) : IBlockReplica
         }
         return ReplicaStatus.Ok;
     }
+
+    public ReplicaStatus GetSums(long epoch, long offset, Span<uint> sums) => (ReplicaStatus)volume.GetSums(epoch, offset, sums);
+
+    public bool TryListWritten(long epoch, long sequence, Action<long, long> found) => volume.TryListWritten(sequence, found);
 
     public void Dispose()
     {
