@@ -1,6 +1,7 @@
 using System.Globalization;
 using Nephos.StorageEngine.Simulation.Engine;
 using Nephos.StorageEngine.Simulation.Groups;
+using Nephos.StorageEngine.Simulation.Volumes;
 
 namespace Nephos.StorageEngine.Simulation;
 
@@ -9,18 +10,19 @@ internal static class Program
 {
     private const string Usage =
         """
-        Usage: ./nephos simulate [--seeds N] [--first SEED] [--crash-images] [--groups] [--trace]
+        Usage: ./nephos simulate [--seeds N] [--first SEED] [--crash-images] [--groups | --volumes] [--trace]
 
           --seeds N        how many seeds to run (default 1000)
           --first SEED     the first one (default 1); a failure names its seed, and --first SEED --seeds 1 repeats it
           --crash-images   lose power at every write of the run of each seed, in every way, and recover
           --groups         only the replica groups, with a network that loses, repeats and reorders
+          --volumes        only the replicas of a volume: heads, devices, journals
           --trace          print what happens, for one seed
         """;
 
     private static int Main(string[] arguments)
     {
-        var (seeds, first, images, groups, traced) = (1000, 1, false, false, false);
+        var (seeds, first, images, groups, volumes, traced) = (1000, 1, false, false, false, false);
         for (var n = 0; n < arguments.Length; n++)
         {
             switch (arguments[n])
@@ -36,6 +38,9 @@ internal static class Program
                     break;
                 case "--trace":
                     traced = true;
+                    break;
+                case "--volumes":
+                    volumes = true;
                     break;
                 case "--groups":
                     groups = true;
@@ -54,6 +59,7 @@ internal static class Program
             try
             {
                 acknowledged += groups ? GroupSimulation.Run(seed)
+                    : volumes ? VolumeSimulation.Run(seed, traced ? Console.WriteLine : null)
                     : images ? Runs.CrashImages(seed, every: 1)
                     : EngineSimulation.Run(seed, new EngineFaults { IsTraced = traced });
             }
