@@ -18,12 +18,22 @@ internal static class ProbeProgram
                 await Objects.ObjectWriter.RunAsync(path, int.Parse(seed, System.Globalization.CultureInfo.InvariantCulture));
                 return 0;
 
-            case ["block-server", var folder, var size]:
-                await Block.BlockServer.RunAsync(folder, long.Parse(size, System.Globalization.CultureInfo.InvariantCulture));
+            case ["block-server", var folder, var size, var replicas]:
+                await Block.BlockServer.RunAsync(
+                    folder, long.Parse(size, System.Globalization.CultureInfo.InvariantCulture), int.Parse(replicas, System.Globalization.CultureInfo.InvariantCulture));
+                return 0;
+
+            case ["block-storage", var folder]:
+                await Block.StorageProcess.RunAsync(folder);
+                return 0;
+
+            case ["block-head", var folder, var size, var epoch]:
+                await Block.HeadProcess.RunAsync(
+                    folder, long.Parse(size, System.Globalization.CultureInfo.InvariantCulture), long.Parse(epoch, System.Globalization.CultureInfo.InvariantCulture));
                 return 0;
 
             default:
-                await Console.Error.WriteLineAsync("usage: state-writer PATH | object-writer PATH SEED | block-server FOLDER BYTES");
+                await Console.Error.WriteLineAsync("usage: state-writer PATH | object-writer PATH SEED | block-server FOLDER BYTES REPLICAS | block-storage FOLDER | block-head FOLDER BYTES EPOCH");
                 return 2;
         }
     }

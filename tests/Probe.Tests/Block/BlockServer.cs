@@ -8,7 +8,7 @@ using Nephos.Node.Block;
 
 namespace Nephos.Probe.Tests.Block;
 
-/// <summary>A process with one device and the head of one volume, to be killed.</summary>
+/// <summary>A process with one device or several and the head of one volume, to be killed.</summary>
 internal sealed class BlockServer : IDisposable
 {
     public const string ExportName = "probe";
@@ -31,9 +31,9 @@ internal sealed class BlockServer : IDisposable
     public int ProcessId => _process.Id;
 
     /// <summary>Starts the process and waits until the volume is served.</summary>
-    public static async Task<BlockServer> StartAsync(string folder, long sizeBytes)
+    public static async Task<BlockServer> StartAsync(string folder, long sizeBytes, int replicas = 1)
     {
-        var process = ProbeProgram.Start("block-server", folder, sizeBytes.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        var process = ProbeProgram.Start("block-server", folder, sizeBytes.ToString(System.Globalization.CultureInfo.InvariantCulture), replicas.ToString(System.Globalization.CultureInfo.InvariantCulture));
         var line = await process.StandardOutput.ReadLineAsync();
         if (line != "ready") throw new InvalidOperationException($"The block server said '{line}'.");
         return new BlockServer(process, folder);
@@ -53,12 +53,11 @@ internal sealed class BlockServer : IDisposable
     }
 
     /// <summary>What the process does.</summary>
-    public static async Task RunAsync(string folder, long sizeBytes)
+    public static async Task RunAsync(string folder, long sizeBytes, int replicas)
     {
-        var options = new BlockDevicesOptions { Directories = [Path.Combine(folder, "device")], ReserveBytes = 64 << 20 };
+        var options = new BlockDevicesOptions { Directories = [.. Enumerable.Range(1, replicas).Select(number => Path.Combine(folder, $"device-{number}"))], ReserveBytes = 64 << 20 };
         using var devices = new BlockDeviceSet(options, new NephosOptions(), TimeProvider.System, NullLogger<BlockDeviceSet>.Instance);
-        var store = devices.Devices.Single();
-        var volume = store.CreateVolume(VolumeId, sizeBytes, null);
+        var volumes = devices.Devices.Select(store => store.CreateVolume(VolumeId, sizeBytes, null)).ToList();
         var services = new ServiceCollection()
             .AddSingleton<IReplicaConnector>(devices).AddSingleton(TimeProvider.System).AddSingleton(typeof(ILogger<>), typeof(NullLogger<>)).AddVolumeHeads();
         await using var provider = services.BuildServiceProvider();
@@ -66,11 +65,11 @@ internal sealed class BlockServer : IDisposable
         {
             AttachmentId = VolumeId,
             VolumeId = VolumeId,
-            Epoch = volume.SealedEpoch + 1,
-            SizeBytes = volume.SizeBytes,
+            Epoch = volumes.Max(volume => volume.SealedEpoch) / 2 + 1,
+            SizeBytes = sizeBytes,
             ReadOnly = false,
             ExportName = ExportName,
-            Replicas = [new ReplicaEndpoint(store.DeviceId.ToString(), "")],
+            Replicas = [.. devices.Devices.Select(store => new ReplicaEndpoint(store.DeviceId.ToString(), ""))],
         };
         await provider.GetRequiredService<IVolumeHeads>().OpenAsync(opened, SocketOf(folder), CancellationToken.None);
         await Console.Out.WriteLineAsync("ready");

@@ -1,3 +1,4 @@
+using Nephos.Client.Volumes;
 using Nephos.LocalStorage.Block;
 using Xunit;
 using C = Nephos.StorageEngine.Tests.Block.NbdTestClient;
@@ -110,7 +111,7 @@ public sealed class NbdCommandTests
         var syncs = 0;
         await using var device = await NbdDevice.OpenAsync(BlockDevice.Small with
         {
-            Faults = (operation, path) =>
+            Faults = (operation, path, _, _) =>
             {
                 if (operation == FileOperation.Sync && path.EndsWith(".seg", StringComparison.Ordinal)) Interlocked.Increment(ref syncs);
                 return 0;
@@ -134,7 +135,7 @@ public sealed class NbdCommandTests
         var syncs = 0;
         await using var device = await NbdDevice.OpenAsync(BlockDevice.Small with
         {
-            Faults = (operation, path) =>
+            Faults = (operation, path, _, _) =>
             {
                 if (operation == FileOperation.Sync && path.EndsWith(".seg", StringComparison.Ordinal)) Interlocked.Increment(ref syncs);
                 return 0;
@@ -210,7 +211,7 @@ public sealed class NbdCommandTests
             .. C.RequestBytes(C.Write, 1, 0, 4096), .. VolumeTesting.Pattern(0, 1, 8), .. C.RequestBytes(C.Flush, 2, 0, 0), .. C.RequestBytes(C.Disconnect, 3, 0, 0)]);
         Assert.Equal([1ul, 2ul], new[] { client.ReceiveChunk().Cookie, client.ReceiveChunk().Cookie }.Order());
         Assert.True(client.IsClosed());
-        Assert.Equal(8, device.Volume.Values(epoch: 1)[0]);
+        Assert.Equal(8, device.Volume.Values(epoch: ReplicaEpochs.OfHead(1))[0]);
     }
 
     [Fact]
@@ -233,7 +234,7 @@ public sealed class NbdCommandTests
         using var client = device.Connect();
         for (var i = 0; i < 50; i++) Assert.Equal(0u, client.DoWrite((ulong)i * 4096, VolumeTesting.Pattern(i, 1, i + 1)));
         using var crashed = device.Device.Crash();
-        Assert.Equal(Enumerable.Range(1, 50), crashed.Store.GetVolume(device.Volume.Id).Values(epoch: 1)[..50]);
+        Assert.Equal(Enumerable.Range(1, 50), crashed.Store.GetVolume(device.Volume.Id).Values(epoch: ReplicaEpochs.OfHead(1))[..50]);
     }
 
     [Fact]

@@ -47,7 +47,8 @@ internal sealed class NbdDevice : IReplicaConnector, IAsyncDisposable
 
     public NbdTestClient Connect(bool structured = true, bool allocation = false) => NbdTestClient.Connect(SocketPath, Name, structured, allocation);
 
-    public ValueTask<IBlockReplica> ConnectAsync(ReplicaEndpoint endpoint, Guid volumeId, CancellationToken cancellationToken) =>
+    public ValueTask<IBlockReplica> ConnectAsync(
+        ReplicaEndpoint endpoint, Guid volumeId, long newSizeBytes, CancellationToken cancellationToken) =>
         ValueTask.FromResult<IBlockReplica>(new LocalReplica(Device.Store.GetVolume(volumeId)));
 
     public async ValueTask DisposeAsync()

@@ -204,13 +204,13 @@ public sealed class NbdHandshakeTests
         await using var device = await NbdDevice.OpenAsync();
         using var client = device.Connect();
         Assert.Equal(0u, client.DoWrite(0, VolumeTesting.Pattern(0, 1, 5)));
-        device.Volume.Seal(2);
+        device.Volume.Seal(ReplicaEpochs.OfControl(2));
         client.SendRequest(C.Write, 0, 4096, payload: VolumeTesting.Pattern(0, 1, 6));
         Assert.True(client.IsClosed());
         using var again = new C(device.SocketPath);
         again.SendFlags(3);
         Assert.Equal(C.ErrUnknown, again.Option(C.Go, C.GoData(device.Name)).Single().Type);
-        Assert.Equal(5, device.Volume.Values(epoch: 2)[0]);
+        Assert.Equal(5, device.Volume.Values(epoch: ReplicaEpochs.OfControl(2))[0]);
         Assert.True(device.Heads.List().Single().Fenced);
     }
 
@@ -218,7 +218,7 @@ public sealed class NbdHandshakeTests
     public async Task B32_Opening_with_an_old_epoch_fails()
     {
         await using var device = await NbdDevice.OpenAsync();
-        device.Volume.Seal(7);
+        device.Volume.Seal(ReplicaEpochs.OfControl(7));
         await Assert.ThrowsAsync<VolumeHeadException>(() => device.Heads.OpenAsync(device.Opened, device.SocketPath, CancellationToken.None));
         await device.Heads.OpenAsync(device.Opened with { Epoch = 8 }, device.SocketPath, CancellationToken.None);
         using var client = device.Connect();
