@@ -10,19 +10,20 @@ internal static class Program
 {
     private const string Usage =
         """
-        Usage: ./nephos simulate [--seeds N] [--first SEED] [--crash-images] [--groups | --volumes] [--trace]
+        Usage: ./nephos simulate [--seeds N] [--first SEED] [--crash-images] [--groups | --volumes | --cluster] [--trace]
 
           --seeds N        how many seeds to run (default 1000)
           --first SEED     the first one (default 1); a failure names its seed, and --first SEED --seeds 1 repeats it
           --crash-images   lose power at every write of the run of each seed, in every way, and recover
           --groups         only the replica groups, with a network that loses, repeats and reorders
           --volumes        only the replicas of a volume: heads, devices, journals
+          --cluster        several processes on a network that is late, loses and is cut
           --trace          print what happens, for one seed
         """;
 
     private static int Main(string[] arguments)
     {
-        var (seeds, first, images, groups, volumes, traced) = (1000, 1, false, false, false, false);
+        var (seeds, first, images, groups, volumes, cluster, traced) = (1000, 1, false, false, false, false, false);
         for (var n = 0; n < arguments.Length; n++)
         {
             switch (arguments[n])
@@ -42,6 +43,9 @@ internal static class Program
                 case "--volumes":
                     volumes = true;
                     break;
+                case "--cluster":
+                    cluster = true;
+                    break;
                 case "--groups":
                     groups = true;
                     break;
@@ -60,6 +64,7 @@ internal static class Program
             {
                 acknowledged += groups ? GroupSimulation.Run(seed)
                     : volumes ? VolumeSimulation.Run(seed, traced ? Console.WriteLine : null)
+                    : cluster ? ClusterSimulation.Run(seed, new EngineFaults { IsTraced = traced })
                     : images ? Runs.CrashImages(seed, every: 1)
                     : EngineSimulation.Run(seed, new EngineFaults { IsTraced = traced });
             }

@@ -25,6 +25,9 @@ public sealed class BlobPins(TimeProvider time)
 
     public bool IsPinned(BlobId blob) => _unreferenced.ContainsKey(blob);
 
+    /// <summary>When the oldest blob that is not yet referred to was begun; null when there is none.</summary>
+    public DateTimeOffset? OldestUnreferenced() => _unreferenced.Keys.Select(b => (BlobId?)b).Min()?.Created;
+
     internal void Enter(object reader) => _readers[reader] = time.GetUtcNow();
 
     internal void Leave(object reader) => _readers.TryRemove(reader, out _);

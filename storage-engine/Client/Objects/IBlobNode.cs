@@ -26,9 +26,12 @@ public readonly record struct FrameWrite(
 /// <param name="ReadBytes">Verified bytes in the destination.</param>
 public readonly record struct FrameRead(BlobStatus Status, int PayloadBytes, int ReadBytes);
 
+/// <summary>A frame that a device holds.</summary>
+public readonly record struct FrameEntry(BlobId Blob, uint Frame, int PayloadBytes);
+
 /// <summary>
-/// What storage nodes offer to clients for payload: frames on numbered devices. In process this is a call; between processes it is
-/// what the framed transport carries. Never throws for what a device does; thread-safe.
+/// What storage nodes offer to clients for payload: frames on numbered devices. On a device of this process it is a call; on one
+/// of another process the framed transport carries it. Never throws for what a device does; thread-safe.
 /// </summary>
 public interface IBlobNode
 {
@@ -39,10 +42,21 @@ public interface IBlobNode
     ValueTask<BlobStatus> WriteFrameAsync(int device, in FrameWrite frame);
 
     /// <summary>Reads whole blocks of 64 KiB from <paramref name="firstBlock"/> on, as many as fit; verified on the node.</summary>
-    FrameRead ReadFrame(int device, BlobId blob, uint frame, int firstBlock, Memory<byte> destination);
+    ValueTask<FrameRead> ReadFrameAsync(int device, BlobId blob, uint frame, int firstBlock, Memory<byte> destination);
 
     /// <summary>Removes all frames of a blob from a device.</summary>
     ValueTask<BlobStatus> DeleteBlobAsync(int device, BlobId blob);
+
+    /// <summary>Whether the device's index names the frame: <c>Ok</c>, <c>NotFound</c> or <c>Unavailable</c>.</summary>
+    ValueTask<BlobStatus> FindFrameAsync(int device, BlobId blob, uint frame);
+
+    /// <summary>Frames on a device from one on, up to a placement hash, in the order of placement hash, blob, frame; null when it cannot be reached.</summary>
+    /// <param name="firstHash">The smallest placement hash; a greater one of <paramref name="after"/> counts.</param>
+    /// <param name="after">Begin behind this frame; null at the first.</param>
+    ValueTask<IReadOnlyList<FrameEntry>?> ListFramesAsync(int device, ulong firstHash, ulong lastHash, FrameEntry? after, int limit);
+
+    /// <summary>The device did not answer a moment ago: others had better be asked first.</summary>
+    bool IsDoubtful(int device);
 
     /// <summary>Notes that a blob may have fewer good copies than wanted; repair looks at it soon.</summary>
     void NoteAtRisk(BlobId blob, long lengthBytes);

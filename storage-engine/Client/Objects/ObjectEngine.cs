@@ -40,6 +40,9 @@ public sealed class ObjectEngineException(EngineFailure failure, string message,
     : Exception(message, cause)
 {
     public EngineFailure Failure { get; } = failure;
+
+    /// <summary>Nothing was done: the same request may be made again, perhaps elsewhere.</summary>
+    public bool WasNotBegun { get; init; }
 }
 
 /// <summary>Bounds that every caller can rely on; requests beyond them are refused with <see cref="EngineFailure.TooLarge"/>.</summary>

@@ -45,4 +45,8 @@ public sealed record ObjectEngineStatus(
     long BlobsMissing,
     long BlobsToRemove,
     long BlobsRepaired,
-    DateTimeOffset? LastFullCheck);
+    DateTimeOffset? LastFullCheck)
+{
+    /// <summary>Time until every blob has its copies, by the rate of the last minute; null when no copies are being made.</summary>
+    public TimeSpan? SafeIn { get; init; }
+}

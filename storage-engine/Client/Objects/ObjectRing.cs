@@ -30,4 +30,16 @@ public interface IObjectRing
     /// <summary>Returns when the wish is durable; the data follows in the background, and all of it stays readable meanwhile.</summary>
     /// <exception cref="ArgumentException">As for <see cref="Plan"/>.</exception>
     Task SetWeightAsync(int device, double weight, CancellationToken cancellationToken);
+
+    /// <summary>Takes a device into the ring, or back into it.</summary>
+    /// <exception cref="ArgumentException">No process has such a device.</exception>
+    Task AddAsync(int device, double weight, CancellationToken cancellationToken);
+
+    /// <summary>Wishes for 2 to this power partitions. More of them are only a finer reading; fewer move data first, step by step.</summary>
+    /// <exception cref="ArgumentException">Out of bounds.</exception>
+    Task SetPartitionPowerAsync(int partitionPower, CancellationToken cancellationToken);
+
+    /// <summary>Takes a device out of the ring: one that was drained, or is gone for good.</summary>
+    /// <exception cref="ArgumentException">It still holds what others do not, or too few would be left.</exception>
+    Task RemoveAsync(int device, CancellationToken cancellationToken);
 }

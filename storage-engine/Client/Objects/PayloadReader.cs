@@ -39,7 +39,7 @@ internal sealed class PayloadReader : IPayloadReader
         }
         else
         {
-            piece = Fetch(TakeNext());
+            piece = await FetchAsync(TakeNext());
         }
 
         _current = piece.Frame;
@@ -47,7 +47,7 @@ internal sealed class PayloadReader : IPayloadReader
         {
             var next = TakeNext();
             _ahead = Task.Factory.StartNew(
-                () => Fetch(next), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _store.Options.Background);
+                () => FetchAsync(next), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _store.Options.Background).Unwrap();
         }
 
         return piece.Frame.Memory.Slice(piece.Start, piece.Length);
@@ -91,7 +91,7 @@ internal sealed class PayloadReader : IPayloadReader
         return (extent, frame, start, length);
     }
 
-    private (Frame Frame, int Start, int Length) Fetch((Extent Extent, uint Frame, int Start, int Length) piece)
+    private async Task<(Frame Frame, int Start, int Length)> FetchAsync((Extent Extent, uint Frame, int Start, int Length) piece)
     {
         var ring = _store.Node.Ring;
         var partition = ring.PartitionOf(piece.Extent.Blob.PlacementHash);
@@ -99,19 +99,25 @@ internal sealed class PayloadReader : IPayloadReader
         var (anyCorrupt, anyAway) = (false, false);
         var firstBlock = piece.Start / Frames.BlockBytes;
         var blocks = ((piece.Start + piece.Length + Frames.BlockBytes - 1) / Frames.BlockBytes) - firstBlock;
-        for (var replica = 0; replica < ring.ReplicaCount; replica++)
+
+        // Those that lately did not answer come last.
+        for (var doubtful = 0; doubtful < 2; doubtful++)
         {
-            // Different blobs and frames begin with different copies, so that reads spread.
-            var turn = (int)((piece.Extent.Blob.Low + piece.Frame + (uint)replica) % (uint)ring.ReplicaCount);
-            if (TryFrom(ring.Primary(partition, turn)))
+            for (var replica = 0; replica < ring.ReplicaCount; replica++)
             {
-                return (buffer, piece.Start - (firstBlock * Frames.BlockBytes), piece.Length);
+                // Different blobs and frames begin with different copies, so that reads spread.
+                var turn = (int)((piece.Extent.Blob.Low + piece.Frame + (uint)replica) % (uint)ring.ReplicaCount);
+                var device = ring.Primary(partition, turn);
+                if (_store.Node.IsDoubtful(device) == (doubtful == 1) && await TryFromAsync(device))
+                {
+                    return (buffer, piece.Start - (firstBlock * Frames.BlockBytes), piece.Length);
+                }
             }
         }
 
         foreach (var device in ring.Others(partition))
         {
-            if (TryFrom(device))
+            if (await TryFromAsync(device))
             {
                 return (buffer, piece.Start - (firstBlock * Frames.BlockBytes), piece.Length);
             }
@@ -123,9 +129,9 @@ internal sealed class PayloadReader : IPayloadReader
             : anyAway ? new ObjectEngineException(EngineFailure.Unavailable, $"{name} is on no device that can be reached.")
             : new ObjectEngineException(EngineFailure.Released, $"{name} is on no device.");
 
-        bool TryFrom(int device)
+        async ValueTask<bool> TryFromAsync(int device)
         {
-            var read = _store.Node.ReadFrame(
+            var read = await _store.Node.ReadFrameAsync(
                 device, piece.Extent.Blob, piece.Frame, firstBlock, buffer.Memory[..(blocks * Frames.BlockBytes)]);
             if (read.Status == BlobStatus.Ok
                 && read.PayloadBytes == Frames.SizeOf(piece.Extent.LengthBytes, piece.Frame)

@@ -81,7 +81,7 @@ public static class StorageMethods
     public const ushort Blocks = 0x400;
 
     /// <summary>Bytes of arguments of one call or answer.</summary>
-    public const int HeadBytesMax = 16 << 20;
+    public const int HeadBytesMax = 32 << 20;
 
     /// <summary>Bulk bytes of one call or answer.</summary>
     public const int PayloadBytesMax = 1 << 20;

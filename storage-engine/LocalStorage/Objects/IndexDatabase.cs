@@ -21,9 +21,8 @@ public sealed record IndexDatabaseOptions
 /// </summary>
 public sealed class IndexDatabase : IDisposable
 {
-    private const byte MetaTable = 0;
+    internal const byte MetaTable = 0;
     private const int PrefixBytes = 4;
-    private const int CopyStepBytes = 4 << 20;
     private readonly IRowTable _table;
 
     internal IndexDatabase(IDeviceMedium medium, string name, IndexDatabaseOptions options)
@@ -42,7 +41,9 @@ public sealed class IndexDatabase : IDisposable
     }
 
     /// <summary>Takes in one entry of a group's log.</summary>
-    public void Apply(uint group, ReadOnlySpan<byte> batch, ulong epoch, ulong sequence)
+    public void Apply(uint group, ReadOnlySpan<byte> batch, ulong epoch, ulong sequence) => Write(group, batch, (epoch, sequence));
+
+    private void Write(uint group, ReadOnlySpan<byte> batch, (ulong Epoch, ulong Sequence)? applied)
     {
         using var changes = _table.NewBatch();
         Span<byte> key = stackalloc byte[1024 * 4];
@@ -66,11 +67,15 @@ public sealed class IndexDatabase : IDisposable
                     changes.DeleteRange(row, WithPrefix(group, TakeKey(ref batch), end));
                     break;
                 default:
-                    throw new InvalidDataException($"Unknown change {kind} in entry {epoch}:{sequence}.");
+                    throw new InvalidDataException($"Unknown change {kind} in a batch of group {group}.");
             }
         }
 
-        PutApplied(changes, group, epoch, sequence);
+        if (applied is { } position)
+        {
+            PutApplied(changes, group, position.Epoch, position.Sequence);
+        }
+
         _table.Write(changes);
     }
 
@@ -93,38 +98,17 @@ public sealed class IndexDatabase : IDisposable
     /// <summary>Makes everything applied so far durable.</summary>
     public void Flush() => _table.Flush();
 
-    /// <summary>Replaces all rows of a group by a copy of another replica's, durably; interrupted, it leaves the group empty.</summary>
-    public (ulong Epoch, ulong Sequence) CopyFrom(IndexDatabase source, uint group, CancellationToken cancellationToken)
+    /// <summary>The rows of a group as they are now, in pages for <see cref="Take"/>, whatever is applied meanwhile.</summary>
+    public IndexCopy OpenCopy(uint group) => new(new IndexCursor(_table.OpenCursor(fillCache: false), group));
+
+    /// <summary>Takes in a page of rows that were copied from another replica; the group was cleared before.</summary>
+    public void Take(uint group, ReadOnlySpan<byte> page) => Write(group, page, null);
+
+    /// <summary>All pages are in: the rows are the state at this position, durably.</summary>
+    public void EndTake(uint group, ulong epoch, ulong sequence)
     {
-        Clear(group);
-        using var cursor = new IndexCursor(source._table.OpenCursor(fillCache: false), group);
-        using var changes = _table.NewBatch();
-        var applied = default((ulong Epoch, ulong Sequence));
-        var bytes = 0;
-        Span<byte> key = stackalloc byte[1024 * 4];
-        for (cursor.Seek([]); cursor.IsValid; cursor.Next())
-        {
-            if (cursor.Key[0] == MetaTable)
-            {
-                applied = ToPosition(cursor.Value);
-                continue;
-            }
-
-            changes.Put(WithPrefix(group, cursor.Key, key), cursor.Value);
-            bytes += cursor.Value.Length;
-            if (bytes > CopyStepBytes)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                _table.Write(changes);
-                changes.Clear();
-                bytes = 0;
-            }
-        }
-
-        PutApplied(changes, group, applied.Epoch, applied.Sequence);
-        _table.Write(changes);
+        Write(group, default, (epoch, sequence));
         Flush();
-        return applied;
     }
 
     /// <summary>Removes all rows of a group, durably.</summary>
@@ -173,8 +157,44 @@ public sealed class IndexDatabase : IDisposable
         return (isDurable ? _table.GetDurable(key) : _table.Get(key)) is { } value ? ToPosition(value) : default;
     }
 
-    private static (ulong Epoch, ulong Sequence) ToPosition(ReadOnlySpan<byte> value) =>
+    internal static (ulong Epoch, ulong Sequence) ToPosition(ReadOnlySpan<byte> value) =>
         (BinaryPrimitives.ReadUInt64LittleEndian(value), BinaryPrimitives.ReadUInt64LittleEndian(value[8..]));
+}
+
+/// <summary>A copy of a group's rows at one position, page by page. One caller at a time.</summary>
+public sealed class IndexCopy : IDisposable
+{
+    private readonly IndexCursor _cursor;
+
+    internal IndexCopy(IndexCursor cursor)
+    {
+        _cursor = cursor;
+        _cursor.Seek([]);
+
+        // The position is a row as well: the first one.
+        if (_cursor.IsValid && _cursor.Key[0] == IndexDatabase.MetaTable)
+        {
+            Position = IndexDatabase.ToPosition(_cursor.Value);
+            _cursor.Next();
+        }
+    }
+
+    /// <summary>The log up to here is what the rows say.</summary>
+    public (ulong Epoch, ulong Sequence) Position { get; }
+
+    /// <summary>The next rows, a little more than the bytes wanted; empty at the end.</summary>
+    public ReadOnlyMemory<byte> Next(int bytes)
+    {
+        var page = new IndexBatch();
+        for (; _cursor.IsValid && page.SizeBytes < bytes; _cursor.Next())
+        {
+            page.Put(_cursor.Key, _cursor.Value);
+        }
+
+        return page.WrittenMemory;
+    }
+
+    public void Dispose() => _cursor.Dispose();
 }
 
 /// <summary>Walks the rows of one group in key order. One thread at a time; the spans are valid until the next move.</summary>

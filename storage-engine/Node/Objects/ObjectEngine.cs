@@ -1,28 +1,31 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Nephos.Client.Objects;
+using Nephos.Node.Objects.Cluster;
 using Nephos.Node.Objects.Devices;
 using Nephos.Node.Objects.Groups;
 using Nephos.Node.Objects.Namespace;
 using Nephos.Node.Objects.Repair;
-using Nephos.Placement;
 
 namespace Nephos.Node.Objects;
 
-/// <summary>The object engine over the device directories of this process.</summary>
+/// <summary>The object engine: the devices and shards of this process, and the ways to those of others.</summary>
 public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
 {
-    private const string ShardMapName = "objects/shard-map";
     private readonly DeviceSet _devices;
     private readonly ImmutableArray<IndexShard> _shards;
+    private readonly StorageCluster _cluster;
     private readonly Upkeep _upkeep;
     private readonly RiskLedger _ledger;
+    private readonly RingKeeper _keeper;
+    private readonly ServedCalls? _served;
+    private readonly RepairForecast _forecast;
 
-    private ObjectEngine(
-        DeviceSet devices, ImmutableArray<IndexShard> shards, Upkeep upkeep, RiskLedger ledger, PayloadStore payloads, IObjectNamespace names,
-        IObjectRing ring)
+    private ObjectEngine(Parts parts)
     {
-        (_devices, _shards, _upkeep, _ledger, Payloads, Namespace, Ring) = (devices, shards, upkeep, ledger, payloads, names, ring);
+        (_devices, _shards, _cluster, _upkeep, _ledger, _keeper, _served) =
+            (parts.Devices, parts.Shards, parts.Cluster, parts.Upkeep, parts.Ledger, parts.Keeper, parts.Served);
+        (Payloads, Namespace, _forecast) = (parts.Payloads, parts.Names, parts.Forecast);
     }
 
     public IPayloadStore Payloads { get; }
@@ -30,111 +33,120 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
     public IObjectNamespace Namespace { get; }
 
     /// <summary>Where payload is kept, and how to change that.</summary>
-    public IObjectRing Ring { get; }
+    public IObjectRing Ring => _keeper;
 
     internal DeviceSet Devices => _devices;
 
     internal ImmutableArray<IndexShard> Shards => _shards;
 
     /// <summary>Opens all devices (recovery included), takes over the shards and starts the background work.</summary>
-    /// <remarks>Devices that cannot be opened are waited for in the background; without a majority of a shard's replicas, that shard answers Unavailable.</remarks>
+    /// <remarks>
+    /// Devices that cannot be opened are waited for in the background; without a majority of a shard's replicas, that shard answers
+    /// Unavailable. A new store of several processes opens when all that it is to begin with are there.
+    /// </remarks>
     public static async Task<ObjectEngine> OpenAsync(
         ObjectEngineOptions options, IConfigurationMaster master, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         options.Validate();
-        var wish = await RingKeeper.ReadAsync([.. options.Devices.Select(d => d.ToRing())], master, cancellationToken);
-        var ring = await OpenRingAsync(options, wish.Devices, master, cancellationToken);
+        var host = new ShardHost(time, options.Payloads.Entropy, options.Payloads.Background, options.Cluster is null);
+        var pins = new BlobPins(time);
+        var cluster = new StorageCluster(options.Cluster?.Name ?? "local", options.Cluster?.Transport, time, host.Entropy, pins);
+        var configuration = new EngineConfiguration(options, master, time);
+        var weights = await RingWeights.ReadAsync(master, cancellationToken);
+        var ring = await configuration.OpenRingAsync(cluster, weights, cancellationToken);
+        var map = await configuration.OpenShardMapAsync(cancellationToken);
+
         var slots = options.Devices.Select(d => new DeviceSlot(d.Number, d.Zone, d.Path, options.Device, time)).ToList();
-        var devices = new DeviceSet(slots, ring, time, options.ReplaceAfter, loggers.CreateLogger<DeviceSet>());
+        var devices = new DeviceSet(slots, ring, cluster, time, options.ReplaceAfter, loggers.CreateLogger<DeviceSet>());
         await devices.OpenAllAsync(options.Payloads.Background);
-        var map = await OpenShardMapAsync(options, master, cancellationToken);
-        var host = new ShardHost(time, options.Payloads.Entropy, options.Payloads.Background);
-        var writerName = host.Entropy.NewGuid().ToString("n");
         ImmutableArray<IndexShard> shards =
         [
             .. map.Ranges.Select(r => r.Shard).Distinct().Order().Select(
-                n => new IndexShard(n, devices, master, writerName, host, loggers.CreateLogger<IndexShard>())),
+                n => new IndexShard(n, devices, master, cluster, host, loggers.CreateLogger<IndexShard>())),
         ];
-        await Task.WhenAll(shards.Select(s => s.StartAsync(cancellationToken)));
-        var pins = new BlobPins(time);
         var ledger = new RiskLedger();
-        var node = new LocalBlobNode(devices, ledger);
+        var local = new LocalBlobNode(devices, ledger);
+        IBlobNode node = cluster.IsAlone ? local : new ClusterBlobNode(local, devices, cluster);
         var payloads = new PayloadStore(node, pins, options.Payloads, time);
-        var names = new ShardedNamespace(map, shards, payloads, pins, time);
-        var upkeep = new Upkeep(devices, shards, node, payloads, ledger, pins, options.Upkeep, host, loggers.CreateLogger<Upkeep>());
-        var keeper = new RingKeeper(devices, upkeep, master, wish);
-        upkeep.Start(keeper.StepAsync);
-        return new ObjectEngine(devices, shards, upkeep, ledger, payloads, names, keeper);
+        var directory = new ShardDirectory(shards, cluster, master, time) { Names = new ShardedNamespace(map, shards, payloads, pins, time) };
+        var upkeep = new Upkeep(
+            devices, shards, node, payloads, ledger, cluster, new ReferenceTable(directory), options.Upkeep, host, loggers.CreateLogger<Upkeep>());
+        var keeper = new RingKeeper(devices, upkeep, cluster, [.. options.Devices.Select(d => d.ToRing())], master, weights);
+        var engine = new ObjectEngine(new Parts(
+            devices, shards, cluster, upkeep, ledger, keeper, payloads, cluster.IsAlone ? directory.Names : new ClusterNamespace(map, directory, pins),
+            options.Cluster is { Listen: { } } served ? new ServedCalls(served, local, shards, cluster, directory, host) : null,
+            new RepairForecast(time)));
+        engine._served?.Listen(engine.Present);
+        if (slots.Count > 0)
+        {
+            await Task.WhenAll(shards.Select(s => s.StartAsync(cancellationToken)));
+        }
+
+        upkeep.Start(engine.StepAsync);
+        return engine;
     }
 
-    public ObjectEngineStatus GetStatus() => new(
-        [.. _devices.GetStatus()],
-        [.. _shards.Select(s => s.GetStatus())],
-        _upkeep.Check.WithoutSpare,
-        Math.Max(_upkeep.Check.AtRisk, _ledger.Count),
-        _upkeep.Check.Missing,
-        _upkeep.ToRemove,
-        _upkeep.Repaired,
-        _upkeep.LastFullCheck);
+    private async Task StepAsync(CancellationToken cancellationToken)
+    {
+        await _keeper.StepAsync(cancellationToken);
+        _forecast.Note(_upkeep.Repaired + _cluster.Peers.Sum(p => p.Presence?.Repaired ?? 0));
+    }
+
+    public ObjectEngineStatus GetStatus()
+    {
+        var here = Present();
+        List<PresenceReply> all = [here, .. _cluster.Peers.Select(p => p.Presence).OfType<PresenceReply>()];
+        var report = _keeper.Report;
+        return new ObjectEngineStatus(
+            [.. _devices.GetStatus()],
+            _cluster.IsAlone ? [.. _shards.Select(s => s.GetStatus())] : [.. Written(all)],
+            report?.WithoutSpare ?? 0,
+            Math.Max(report?.AtRisk ?? 0, all.Sum(p => p.AtRisk)),
+            report?.Missing ?? 0,
+            all.Sum(p => p.ToRemove),
+            all.Sum(p => p.Repaired),
+            report?.LastFullCheck)
+        {
+            SafeIn = report?.LastFullCheck is null ? null : _forecast.Until(Math.Max(report.AtRisk, all.Sum(p => p.AtRisk))),
+        };
+    }
 
     public async ValueTask DisposeAsync()
     {
         await _upkeep.DisposeAsync();
+        if (_served is not null)
+        {
+            // First: what others ask for is answered while the shards still can.
+            await _served.DisposeAsync();
+        }
+
         foreach (var shard in _shards)
         {
             await shard.DisposeAsync();
         }
 
+        await _cluster.DisposeAsync();
         await _devices.DisposeAsync();
     }
 
-    /// <summary>
-    /// The stored ring, changed to the devices of the options and the weights that were set. Copies follow the ring in the background: nothing is removed from where it
-    /// was before every device that should have it has it, and reads look everywhere.
-    /// </summary>
-    private static async Task<Ring> OpenRingAsync(
-        ObjectEngineOptions options, IReadOnlyList<RingDevice> wanted, IConfigurationMaster master, CancellationToken cancellationToken)
+    /// <summary>Each shard as its writer sees it; one without a writer is down.</summary>
+    private IEnumerable<IndexShardStatus> Written(List<PresenceReply> all)
     {
-        var stored = await master.ReadAsync(RingKeeper.RingName, cancellationToken);
-        if (stored is null)
-        {
-            var first = RingBuilder.Create(options.PartitionPower, options.Replicas, wanted);
-            return await master.CompareAndSwapAsync(RingKeeper.RingName, 0, RingFormat.Write(first), cancellationToken) is not null
-                ? first
-                : throw new InvalidOperationException("Another process creates the ring at the same time.");
-        }
-
-        var ring = RingFormat.Read(stored.Value.Value.Span);
-        var before = ring.Version;
-        for (var change = RingBuilder.Rebalance(ring, wanted); ; change = RingBuilder.Rebalance(ring, wanted))
-        {
-            ring = change.Ring;
-            if (change.IsBalanced)
-            {
-                break;
-            }
-        }
-
-        if (ring.Version != before
-            && await master.CompareAndSwapAsync(RingKeeper.RingName, stored.Value.Version, RingFormat.Write(ring), cancellationToken) is null)
-        {
-            throw new InvalidOperationException("Another process changes the ring at the same time.");
-        }
-
-        return ring;
+        var written = all.SelectMany(p => p.Shards).GroupBy(s => s.Shard).ToDictionary(g => g.Key, g => g.MaxBy(s => s.Epoch)!);
+        return _shards.Select(s => written.GetValueOrDefault(s.Number) ?? s.GetStatus());
     }
 
-    private static async Task<ShardMap> OpenShardMapAsync(
-        ObjectEngineOptions options, IConfigurationMaster master, CancellationToken cancellationToken)
-    {
-        if (await master.ReadAsync(ShardMapName, cancellationToken) is { } stored)
-        {
-            return ShardMap.Parse(stored.Value.Span);
-        }
+    private PresenceReply Present() => new(
+        _cluster.Life,
+        _devices.Ring.Version,
+        [.. _devices.GetLocal()],
+        [.. _shards.Where(s => s.IsWriter).Select(s => s.GetStatus())],
+        _ledger.Count,
+        _upkeep.ToRemove,
+        _upkeep.Repaired,
+        _upkeep.IsKeeper ? _upkeep.Report : null);
 
-        var map = ShardMap.Even(options.Shards);
-        return await master.CompareAndSwapAsync(ShardMapName, 0, map.ToBytes(), cancellationToken) is not null
-            ? map
-            : throw new InvalidOperationException("Another process creates the shard map at the same time.");
-    }
+    private sealed record Parts(
+        DeviceSet Devices, ImmutableArray<IndexShard> Shards, StorageCluster Cluster, Upkeep Upkeep, RiskLedger Ledger, RingKeeper Keeper,
+        PayloadStore Payloads, IObjectNamespace Names, ServedCalls? Served, RepairForecast Forecast);
 }

@@ -58,6 +58,13 @@ public static class ObjectEngineModule
         public Task SetWeightAsync(int device, double weight, CancellationToken cancellationToken) =>
             Engine.Ring.SetWeightAsync(device, weight, cancellationToken);
 
+        public Task AddAsync(int device, double weight, CancellationToken cancellationToken) => Engine.Ring.AddAsync(device, weight, cancellationToken);
+
+        public Task SetPartitionPowerAsync(int partitionPower, CancellationToken cancellationToken) =>
+            Engine.Ring.SetPartitionPowerAsync(partitionPower, cancellationToken);
+
+        public Task RemoveAsync(int device, CancellationToken cancellationToken) => Engine.Ring.RemoveAsync(device, cancellationToken);
+
         public async Task StartAsync(CancellationToken cancellationToken) =>
             _engine = await ObjectEngine.OpenAsync(options, master, time, loggers, cancellationToken);
 

@@ -1,4 +1,5 @@
 using Nephos.Client.Objects;
+using Nephos.Client.Transport;
 using Nephos.LocalStorage.Objects;
 using Nephos.Node.Objects.Repair;
 using Nephos.Placement;
@@ -19,9 +20,27 @@ public sealed record ObjectDeviceLocation(int Number, string Path, string Zone, 
     internal RingDevice ToRing() => new(Number, Region, Zone, Node, Weight);
 }
 
+/// <summary>How this process belongs to a store of several processes.</summary>
+public sealed record ObjectClusterOptions
+{
+    /// <summary>Its name, which no other process has, also after a restart.</summary>
+    public required string Name { get; init; }
+
+    public required IStorageTransport Transport { get; init; }
+
+    /// <summary>Where it listens; null when it has no devices and only uses the others.</summary>
+    public StorageAddress? Listen { get; init; }
+
+    /// <summary>Processes with devices that a new store waits for before it makes its ring.</summary>
+    public int NodesAtFirst { get; init; } = 1;
+}
+
 public sealed record ObjectEngineOptions
 {
-    /// <summary>At least as many as replicas.</summary>
+    /// <summary>Null when this process is the whole store.</summary>
+    public ObjectClusterOptions? Cluster { get; init; }
+
+    /// <summary>Those of this process. Without a cluster at least as many as replicas.</summary>
     public required IReadOnlyList<ObjectDeviceLocation> Devices { get; init; }
 
     /// <summary>Where the configuration is kept when no other <see cref="IConfigurationMaster"/> is registered.</summary>
@@ -65,9 +84,14 @@ public sealed record ObjectEngineOptions
             problems.Add($"{nameof(Replicas)} is 1 to 8, not {Replicas}");
         }
 
-        if (Devices.Count < Replicas)
+        if (Cluster is null && Devices.Count < Replicas)
         {
             problems.Add($"{nameof(Devices)} has {Devices.Count}, fewer than {Replicas} replicas");
+        }
+
+        if (Cluster is { Listen: null } && Devices.Count > 0)
+        {
+            problems.Add($"{nameof(Cluster)}.{nameof(ObjectClusterOptions.Listen)} is needed where there are {nameof(Devices)}");
         }
 
         if (Devices.Select(d => d.Number).Distinct().Count() != Devices.Count || Devices.Any(d => d.Number < 0))

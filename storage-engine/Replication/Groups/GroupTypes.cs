@@ -45,6 +45,9 @@ public abstract record ReplicaRequest(ulong Epoch)
 
     /// <summary>Hand out entries from a sequence on, for <paramref name="For"/>, who lacks them.</summary>
     public sealed record Read(ulong Epoch, ulong From, ReplicaId For) : ReplicaRequest(Epoch);
+
+    /// <summary>Say that no later writer has sealed you. Changes nothing; what a majority confirms was the newest state when it was asked.</summary>
+    public sealed record Confirm(ulong Epoch) : ReplicaRequest(Epoch);
 }
 
 /// <summary>What a replica answers.</summary>
@@ -54,6 +57,8 @@ public abstract record ReplicaReply(ulong Epoch)
     public sealed record Refused(ulong Epoch, ulong Promised) : ReplicaReply(Epoch);
 
     public sealed record Sealed(ulong Epoch, LogPosition Last, ulong Committed) : ReplicaReply(Epoch);
+
+    public sealed record Confirmed(ulong Epoch) : ReplicaReply(Epoch);
 
     /// <summary>The log agrees with the writer's up to here, durably.</summary>
     public sealed record Appended(ulong Epoch, ulong Matched) : ReplicaReply(Epoch);

@@ -48,12 +48,17 @@ public sealed class ReplicaCore
 
     public LogPosition TrimmedTo => _log.TrimmedTo;
 
-    /// <summary>Answers a seal or an append; the answer may be sent when the effects are done.</summary>
+    /// <summary>Answers a seal, an append or a confirmation; the answer may be sent when the effects are done.</summary>
     public ReplicaReply Step(ReplicaRequest request, List<ReplicaEffect> effects)
     {
         if (request.Epoch < Promised)
         {
             return new ReplicaReply.Refused(request.Epoch, Promised);
+        }
+
+        if (request is ReplicaRequest.Confirm)
+        {
+            return new ReplicaReply.Confirmed(request.Epoch);
         }
 
         if (request.Epoch > Promised)

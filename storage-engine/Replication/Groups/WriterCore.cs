@@ -55,6 +55,9 @@ public sealed class WriterCore
     /// <summary>Entries in one append.</summary>
     public const int AppendEntriesMax = 64;
 
+    /// <summary>Bytes of entries in one append, but for a single one that is larger.</summary>
+    public const int AppendBytesMax = 4 << 20;
+
     private const int ResendTicks = 5;
     private readonly Dictionary<ReplicaId, Peer> _peers = [];
     private readonly List<LogEntry> _window = [];
@@ -369,7 +372,7 @@ public sealed class WriterCore
         {
             heartbeat = false;
             var start = (int)(peer.Next - _windowFirst);
-            var count = Math.Min(AppendEntriesMax, _window.Count - start);
+            var count = CountToSend(start);
             var entries = ImmutableArray.Create(CollectionsMarshal.AsSpan(_window).Slice(start, count));
             var previous = peer.Next - 1 <= _tail.Sequence ? _tail : new LogPosition(Epoch, peer.Next - 1);
             Send(peer, new ReplicaRequest.Append(Epoch, previous, entries, Committed), effects);
@@ -381,6 +384,17 @@ public sealed class WriterCore
 
             peer.Next += (ulong)count;
         }
+    }
+
+    private int CountToSend(int start)
+    {
+        var (count, bytes) = (0, 0L);
+        while (count < AppendEntriesMax && start + count < _window.Count && (count == 0 || bytes + _window[start + count].Body.Length <= AppendBytesMax))
+        {
+            bytes += _window[start + count++].Body.Length;
+        }
+
+        return count;
     }
 
     /// <summary>A replica that is known to hold what another lacks: one that agrees beyond it, or the source for what came before this epoch.</summary>

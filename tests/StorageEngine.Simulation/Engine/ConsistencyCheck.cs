@@ -3,21 +3,24 @@ using Nephos.LocalStorage.Objects;
 using Nephos.Node.Objects;
 using Nephos.Node.Objects.Devices;
 using Nephos.Node.Objects.Namespace;
+using Nephos.Placement;
 
 namespace Nephos.StorageEngine.Simulation.Engine;
 
 /// <summary>
 /// A healthy engine from inside: the replicas of each shard hold the same rows, each blob has its good copies where the ring says and
-/// nowhere else, nothing unreferenced is left, and the counters count what is there.
+/// nowhere else, and nothing unreferenced is left.
 /// </summary>
 internal static class ConsistencyCheck
 {
-    public static void Run(ObjectEngine engine)
+    public static void Run(IReadOnlyList<ObjectEngine> engines)
     {
         var references = new Dictionary<BlobId, long>();
-        foreach (var shard in engine.Shards)
+        for (var number = 0; number < engines[0].Shards.Length; number++)
         {
-            var replicas = shard.TakeInEverywhere();
+            var (members, committed) = engines.Select(e => e.Shards[number]).Single(s => s.IsWriter).Decided;
+            var replicas = members.Select(m => engines.Select(e => e.Shards[number].FindHere(m)).First(r => r is not null)!).ToList();
+            replicas.ForEach(r => r.ApplyUpTo(committed));
             var first = RowsOf(replicas[0]);
             foreach (var replica in replicas.Skip(1))
             {
@@ -25,7 +28,7 @@ internal static class ConsistencyCheck
                 if (!rows.SequenceEqual(first))
                 {
                     throw new SimulationException(
-                        $"Shard {shard.Number}: {replica.Id} has {rows.Count} rows, {replicas[0].Id} {first.Count}; {rows.Except(first).FirstOrDefault()} / {first.Except(rows).FirstOrDefault()}");
+                        $"Shard {number}: {replica.Id} has {rows.Count} rows, {replicas[0].Id} {first.Count}; {rows.Except(first).FirstOrDefault()} / {first.Except(rows).FirstOrDefault()}");
                 }
             }
 
@@ -41,8 +44,7 @@ internal static class ConsistencyCheck
             });
         }
 
-        CheckCopies(engine.Devices, references);
-        CheckUsage(engine.Namespace);
+        CheckCopies(engines[0].Devices.Ring, [.. engines.SelectMany(e => e.Devices.All)], references);
     }
 
     private static List<(string, string)> RowsOf(Node.Objects.Groups.IndexReplica replica) => replica.Query((database, group) =>
@@ -57,11 +59,10 @@ internal static class ConsistencyCheck
         return rows;
     });
 
-    private static void CheckCopies(DeviceSet devices, Dictionary<BlobId, long> references)
+    private static void CheckCopies(Ring ring, List<DeviceSlot> devices, Dictionary<BlobId, long> references)
     {
-        var ring = devices.Ring;
         var buffer = new byte[Frames.FrameBytes];
-        var held = devices.All.ToDictionary(s => s.Number, s => FramesOn(s));
+        var held = devices.ToDictionary(s => s.Number, s => FramesOn(s));
         foreach (var (blob, length) in references)
         {
             for (uint frame = 0; frame < Frames.CountOf(length); frame++)
@@ -75,7 +76,7 @@ internal static class ConsistencyCheck
                         throw new SimulationException($"Device {device} lacks frame {frame} of blob {blob}.");
                     }
 
-                    devices.Find(device)!.TryUse(out var lease);
+                    devices.First(s => s.Number == device).TryUse(out var lease);
                     using (lease)
                     {
                         var status = lease.Device.Volumes.Read(key, 0, buffer, out var size, out _);
@@ -109,17 +110,6 @@ internal static class ConsistencyCheck
         using (lease)
         {
             return [.. lease.Device.Volumes.List(default, ulong.MaxValue, int.MaxValue).Select(e => e.Key)];
-        }
-    }
-
-    private static void CheckUsage(IObjectNamespace names)
-    {
-        var page = names.ListObjectsAsync(new ListObjects { Bucket = Workload.Bucket }, CancellationToken.None).AsTask().Result.Value!;
-        var usage = names.GetBucketAsync(Workload.Bucket, CancellationToken.None).AsTask().Result.Value!.Usage;
-        var counted = new Usage(page.Entries.Count, page.Entries.Sum(e => e.Object!.SizeBytes), 0, 0);
-        if (usage != counted)
-        {
-            throw new SimulationException($"The bucket says {usage} and holds {counted}.");
         }
     }
 }

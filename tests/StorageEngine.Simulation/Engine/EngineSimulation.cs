@@ -43,7 +43,7 @@ internal sealed class EngineSimulation
         _disks = [.. Enumerable.Range(0, DiskCount).Select(n => new SimulatedDisk(n, _random))];
         _weights = [1, 1, 1, 1, _random.Next(2)];
         _bad = _disks[_random.Next(DiskCount)];
-        _process = new SimulatedProcess(_random, Epoch);
+        _process = new SimulatedProcess(_random, Epoch, new SimulatedTime());
     }
 
     /// <summary>Runs one seed; returns how many changes were acknowledged.</summary>
@@ -136,7 +136,7 @@ internal sealed class EngineSimulation
         Trace("the next life");
         var start = heals ? Epoch + AfterAllJumps : _process.Clock.GetUtcNow() + TimeSpan.FromSeconds(_random.Next(100));
         _process.Bury();
-        _process = new SimulatedProcess(_random, start);
+        _process = new SimulatedProcess(_random, start, new SimulatedTime());
         _disks.ForEach(EndLater);
     }
 
@@ -263,7 +263,7 @@ internal sealed class EngineSimulation
             throw reading.Exception!.InnerException as SimulationException ?? new SimulationException(reading.Exception!.InnerException!.ToString());
         }
 
-        ConsistencyCheck.Run(_engine!);
+        ConsistencyCheck.Run([_engine!]);
         End(isOrderly: true);
     }
 

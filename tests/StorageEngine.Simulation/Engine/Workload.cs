@@ -133,6 +133,14 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
         {
             throw new SimulationException($"After healing the listing fails: {listFailure}");
         }
+
+        var page = await engine.Namespace.ListObjectsAsync(new ListObjects { Bucket = Bucket }, CancellationToken.None);
+        var bucket = await engine.Namespace.GetBucketAsync(Bucket, CancellationToken.None);
+        var counted = new Usage(page.Value!.Entries.Count, page.Value.Entries.Sum(e => e.Object!.SizeBytes), 0, 0);
+        if (bucket.Value!.Usage != counted)
+        {
+            throw new SimulationException($"The bucket says {bucket.Value.Usage} and holds {counted}.");
+        }
     }
 
     private async Task PutAsync(string key)

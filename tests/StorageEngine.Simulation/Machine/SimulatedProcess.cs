@@ -3,7 +3,7 @@ using Nephos.LocalStorage.Objects;
 namespace Nephos.StorageEngine.Simulation.Machine;
 
 /// <summary>One life of a process: its tasks, its clock, its memory. When the power goes, all of that is gone and only disks are left.</summary>
-internal sealed class SimulatedProcess(Random random, DateTimeOffset start)
+internal sealed class SimulatedProcess(Random random, DateTimeOffset start, SimulatedTime time)
 {
     private readonly List<AlignedBuffer> _buffers = [];
     private readonly Dictionary<SimulatedDisk, SimulatedMedium> _taken = [];
@@ -13,7 +13,7 @@ internal sealed class SimulatedProcess(Random random, DateTimeOffset start)
 
     public SimulatedScheduler Scheduler { get; } = new(random);
 
-    public SimulatedClock Clock { get; } = new(start);
+    public SimulatedClock Clock { get; } = new(time, start);
 
     public bool HasPower { get; private set; } = true;
 
@@ -25,7 +25,7 @@ internal sealed class SimulatedProcess(Random random, DateTimeOffset start)
     /// <summary>The power will go in the middle of a later write.</summary>
     public void LosePowerAt(int writesFromNow, Tear tear) => _tear = (writesFromNow, tear);
 
-    public void LosePower() => HasPower = false;
+    public void LosePower() => (HasPower, Clock.HasStopped) = (false, true);
 
     public void CheckPower()
     {
@@ -101,7 +101,7 @@ internal sealed class SimulatedProcess(Random random, DateTimeOffset start)
     /// <summary>Gives back what the collector does not see. Nothing of the process may run after this.</summary>
     public void Bury()
     {
-        HasPower = false;
+        LosePower();
         foreach (var buffer in _buffers)
         {
             ((IDisposable)buffer).Dispose();

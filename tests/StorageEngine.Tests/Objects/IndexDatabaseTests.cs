@@ -62,7 +62,17 @@ public sealed class IndexDatabaseTests : IDisposable
         target.Apply(1, Batch(b => b.Put("old"u8, "1"u8)), 1, 1);
         target.Apply(2, Batch(b => b.Put("kept"u8, "1"u8)), 1, 1);
 
-        Assert.Equal((7UL, 42UL), target.CopyFrom(source, 1, CancellationToken.None));
+        target.Clear(1);
+        using (var copy = source.OpenCopy(1))
+        {
+            source.Apply(1, Batch(b => b.Put("late"u8, "1"u8)), 7, 43);
+            for (var page = copy.Next(bytes: 1); !page.IsEmpty; page = copy.Next(bytes: 1))
+            {
+                target.Take(1, page.Span);
+            }
+
+            target.EndTake(1, copy.Position.Epoch, copy.Position.Sequence);
+        }
 
         Assert.Equal(["x", "y"], Keys(target, 1));
         Assert.Equal(["kept"], Keys(target, 2));

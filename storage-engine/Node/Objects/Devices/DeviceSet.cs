@@ -1,13 +1,14 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Nephos.Client.Objects;
-using Nephos.LocalStorage.Objects;
+using Nephos.Node.Objects.Cluster;
 using Nephos.Placement;
 
 namespace Nephos.Node.Objects.Devices;
 
-/// <summary>All devices of this process by their number in the ring, and what is done with those that fail.</summary>
-internal sealed partial class DeviceSet(IReadOnlyList<DeviceSlot> slots, Ring ring, TimeProvider time, TimeSpan replaceAfter, ILogger logger) : IAsyncDisposable
+/// <summary>The devices of this process by their number in the ring and what is done with those that fail, and what is known of those elsewhere.</summary>
+internal sealed partial class DeviceSet(
+    IReadOnlyList<DeviceSlot> slots, Ring ring, StorageCluster cluster, TimeProvider time, TimeSpan replaceAfter, ILogger logger) : IAsyncDisposable
 {
     private readonly Dictionary<int, DeviceSlot> _slots = slots.ToDictionary(s => s.Number);
     private readonly ConcurrentDictionary<int, DateTimeOffset> _away = new();
@@ -19,8 +20,10 @@ internal sealed partial class DeviceSet(IReadOnlyList<DeviceSlot> slots, Ring ri
     /// <summary>Places data by another ring from now on.</summary>
     public void Follow(Ring next) => _ring = next;
 
+    /// <summary>Those of this process.</summary>
     public IReadOnlyList<DeviceSlot> All => slots;
 
+    /// <summary>Null for a device of another process.</summary>
     public DeviceSlot? Find(int number) => _slots.GetValueOrDefault(number);
 
     /// <summary>Opens all devices side by side; recovery is part of it.</summary>
@@ -64,8 +67,25 @@ internal sealed partial class DeviceSet(IReadOnlyList<DeviceSlot> slots, Ring ri
             }
         }
 
+        foreach (var device in Ring.Devices.Where(d => !_slots.ContainsKey(d.Id)))
+        {
+            if (!IsOnline(device.Id))
+            {
+                _away.TryAdd(device.Id, time.GetUtcNow());
+            }
+            else
+            {
+                anyBack |= _away.TryRemove(device.Id, out _);
+            }
+        }
+
         return anyBack;
     }
+
+    /// <summary>The device can be used, as far as is known here.</summary>
+    public bool IsOnline(int device) => Find(device) is { } slot
+        ? slot.IsOnline
+        : cluster.PeerOf(device)?.Devices.Any(d => d.Status.Id == device && d.Status.State != DeviceState.Failed) == true;
 
     /// <summary>The devices for the replicas of a new shard.</summary>
     public int[] PlaceShard(int shard)
@@ -76,32 +96,49 @@ internal sealed partial class DeviceSet(IReadOnlyList<DeviceSlot> slots, Ring ri
     }
 
     /// <summary>
-    /// Where a lost replica is made again: on its device when that is there (it is new then, or was damaged), else, after a while, on the next
-    /// device without a replica of the shard.
+    /// Where a replica is made anew. One that is lost: on its device when that is there (it is new then, or was damaged), else, after a
+    /// while, on another. One that belongs elsewhere: where the ring wants it.
     /// </summary>
-    public DeviceSlot? PlaceLostReplica(int shard, int lost, int[] members)
+    public int? PlaceSuccessor(int shard, int leaving, bool isLost, int[] members)
     {
-        if (Find(lost) is { IsOnline: true } slot)
+        var wanted = PlaceShard(shard);
+        if (isLost && wanted.Contains(leaving))
         {
-            return slot;
+            if (IsOnline(leaving))
+            {
+                return leaving;
+            }
+
+            if (!IsAwayForLong(leaving))
+            {
+                return null;
+            }
         }
 
-        if (!IsAwayForLong(lost))
-        {
-            return null;
-        }
-
-        return Ring.Handoffs(PartitionOf(shard))
-            .Concat(PlaceShard(shard))
-            .Where(d => !members.Contains(d))
-            .Select(Find)
-            .FirstOrDefault(s => s is { IsOnline: true });
+        var places = isLost ? wanted.Concat(Ring.Handoffs(PartitionOf(shard))) : wanted;
+        return places.Where(d => !members.Contains(d) && IsOnline(d)).Select(d => (int?)d).FirstOrDefault();
     }
 
     /// <summary>The device is away for so long that others take over what it held.</summary>
     public bool IsAwayForLong(int device) => _away.TryGetValue(device, out var since) && time.GetUtcNow() - since >= replaceAfter;
 
+    /// <summary>Every device of every process that is known.</summary>
     public IEnumerable<DeviceStatus> GetStatus()
+    {
+        foreach (var device in GetLocal())
+        {
+            yield return device.Status;
+        }
+
+        foreach (var device in Ring.Devices.Where(d => !_slots.ContainsKey(d.Id)))
+        {
+            yield return cluster.PeerOf(device.Id)?.Devices.FirstOrDefault(d => d.Status.Id == device.Id)?.Status
+                ?? new DeviceStatus(device.Id, device.Zone, $"node {device.Node}", DeviceState.Failed, 0, 0, 0, 0, "its process does not answer");
+        }
+    }
+
+    /// <summary>The devices of this process.</summary>
+    public IEnumerable<PresentDevice> GetLocal()
     {
         foreach (var slot in slots)
         {
@@ -110,14 +147,16 @@ internal sealed partial class DeviceSet(IReadOnlyList<DeviceSlot> slots, Ring ri
                 using (lease)
                 {
                     var device = lease.Device;
-                    yield return new DeviceStatus(
-                        slot.Number, slot.Zone, slot.Path, device.Volumes.HasRoom ? DeviceState.Online : DeviceState.Full,
-                        device.CapacityBytes, device.UsedBytes, device.Volumes.LiveBytes, device.Volumes.Needles, "");
+                    yield return new PresentDevice(
+                        new DeviceStatus(
+                            slot.Number, slot.Zone, slot.Path, device.Volumes.HasRoom ? DeviceState.Online : DeviceState.Full,
+                            device.CapacityBytes, device.UsedBytes, device.Volumes.LiveBytes, device.Volumes.Needles, ""),
+                        device.Header.Id);
                 }
             }
             else
             {
-                yield return new DeviceStatus(slot.Number, slot.Zone, slot.Path, DeviceState.Failed, 0, 0, 0, 0, slot.Reason);
+                yield return new PresentDevice(new DeviceStatus(slot.Number, slot.Zone, slot.Path, DeviceState.Failed, 0, 0, 0, 0, slot.Reason), Guid.Empty);
             }
         }
     }

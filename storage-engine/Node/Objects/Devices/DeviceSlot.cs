@@ -36,6 +36,20 @@ internal sealed class DeviceSlot(int number, string zone, string path, ObjectDev
         return false;
     }
 
+    /// <summary>Whether this replica of a group is on the device, sound or not.</summary>
+    public bool Holds(Guid group, Guid replica)
+    {
+        if (!TryUse(out var lease))
+        {
+            return false;
+        }
+
+        using (lease)
+        {
+            return lease.Device.Journal.Find(group)?.Replica == replica;
+        }
+    }
+
     /// <summary>Opens the directory; true when the device is there afterwards.</summary>
     public bool TryOpen()
     {

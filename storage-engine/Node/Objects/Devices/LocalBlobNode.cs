@@ -25,18 +25,18 @@ internal sealed class LocalBlobNode(DeviceSet devices, RiskLedger ledger) : IBlo
         return WriteAsync(device, write);
     }
 
-    public FrameRead ReadFrame(int device, BlobId blob, uint frame, int firstBlock, Memory<byte> destination)
+    public ValueTask<FrameRead> ReadFrameAsync(int device, BlobId blob, uint frame, int firstBlock, Memory<byte> destination)
     {
         if (devices.Find(device) is not { } slot || !slot.TryUse(out var lease))
         {
-            return new FrameRead(BlobStatus.Unavailable, 0, 0);
+            return ValueTask.FromResult(new FrameRead(BlobStatus.Unavailable, 0, 0));
         }
 
         using (lease)
         {
             var status = lease.Device.Volumes.Read(
                 KeyOf(blob, frame), firstBlock, destination.Span, out var payloadBytes, out var readBytes);
-            return new FrameRead(ToBlobStatus(status), payloadBytes, readBytes);
+            return ValueTask.FromResult(new FrameRead(ToBlobStatus(status), payloadBytes, readBytes));
         }
     }
 
@@ -55,33 +55,35 @@ internal sealed class LocalBlobNode(DeviceSet devices, RiskLedger ledger) : IBlo
 
     public void NoteAtRisk(BlobId blob, long lengthBytes) => ledger.Note(blob);
 
-    /// <summary>True when the device's index names the frame.</summary>
-    public bool HasFrame(int device, BlobId blob, uint frame)
+    public ValueTask<BlobStatus> FindFrameAsync(int device, BlobId blob, uint frame)
     {
         if (devices.Find(device) is not { } slot || !slot.TryUse(out var lease))
         {
-            return false;
+            return ValueTask.FromResult(BlobStatus.Unavailable);
         }
 
         using (lease)
         {
-            return lease.Device.Volumes.Contains(KeyOf(blob, frame));
+            return ValueTask.FromResult(lease.Device.Volumes.Contains(KeyOf(blob, frame)) ? BlobStatus.Ok : BlobStatus.NotFound);
         }
     }
 
-    /// <summary>The frames on a device from a key on, up to a placement hash.</summary>
-    public IReadOnlyList<NeedleEntry> List(int device, NeedleKey from, ulong lastHash, int limit)
+    public ValueTask<IReadOnlyList<FrameEntry>?> ListFramesAsync(int device, ulong firstHash, ulong lastHash, FrameEntry? after, int limit)
     {
         if (devices.Find(device) is not { } slot || !slot.TryUse(out var lease))
         {
-            return [];
+            return ValueTask.FromResult<IReadOnlyList<FrameEntry>?>(null);
         }
 
+        var from = after is { } last ? KeyOf(last.Blob, last.Frame + 1) : new NeedleKey(firstHash, 0, 0, 0);
         using (lease)
         {
-            return lease.Device.Volumes.List(from, lastHash, limit);
+            return ValueTask.FromResult<IReadOnlyList<FrameEntry>?>(
+                [.. lease.Device.Volumes.List(from, lastHash, limit).Select(e => new FrameEntry(new BlobId(e.Key.BlobHigh, e.Key.BlobLow), e.Key.Frame, e.PayloadBytes))]);
         }
     }
+
+    public bool IsDoubtful(int device) => false;
 
     public static NeedleKey KeyOf(BlobId blob, uint frame) => new(blob.PlacementHash, blob.High, blob.Low, frame);
 

@@ -1,69 +1,125 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Nephos.Client.Objects;
+using Nephos.Node.Objects.Cluster;
 using Nephos.Node.Objects.Repair;
 using Nephos.Placement;
 
 namespace Nephos.Node.Objects.Devices;
 
 /// <summary>
-/// Makes the ring follow the weights that were asked for: one rebalance at a time, the next only when a full check has seen every copy of
-/// the one before in its place. So of a partition never two replicas are on their way at once.
+/// Makes the ring follow the devices that are there and the weights that were asked for: one rebalance at a time, the next only when a
+/// full check has seen every copy of the one before in its place. So of a partition never two replicas are on their way at once.
 /// </summary>
-internal sealed class RingKeeper(DeviceSet devices, Upkeep upkeep, IConfigurationMaster master, RingKeeper.Wish wish) : IObjectRing
+internal sealed class RingKeeper(
+    DeviceSet devices, Upkeep upkeep, StorageCluster cluster, IReadOnlyList<RingDevice> configured, IConfigurationMaster master, RingWeights weights) : IObjectRing
 {
     public const string RingName = "objects/ring";
-    private const string WeightsName = "objects/weights";
+    private const string PowerName = "objects/partition-power";
     private const double WeightMax = 1_000_000;
-    private volatile Wish _wish = wish;
 
-    /// <summary>The weights that were set, by device; what is not here has the weight of the options.</summary>
-    public static async Task<Wish> ReadAsync(
-        IReadOnlyList<RingDevice> configured, IConfigurationMaster master, CancellationToken cancellationToken)
-    {
-        var stored = await master.ReadAsync(WeightsName, cancellationToken);
-        var weights = stored is null
-            ? []
-            : JsonSerializer.Deserialize(stored.Value.Value.Span, WeightsJson.Default.DictionaryInt32Double) ?? [];
-        return new Wish([.. configured.Select(d => d with { Weight = weights.GetValueOrDefault(d.Id, d.Weight) })], weights, stored?.Version ?? 0);
-    }
+    /// <summary>The ring is one value of the configuration, and a state store takes about a megabyte.</summary>
+    private const int PartitionPowerMax = 16;
+    private volatile RingWeights _weights = weights;
+
+    /// <summary>Health of the whole store, from whichever process keeps it.</summary>
+    public KeeperReport? Report => upkeep.IsKeeper ? upkeep.Report : cluster.Peers.Select(p => p.Presence?.Keeper).FirstOrDefault(k => k is not null);
 
     public RingStatus GetStatus()
     {
-        var ring = devices.Ring;
-        var (moved, _, _) = Follow(ring, _wish.Devices);
-        return new RingStatus(ring.Version, ring.PartitionCount, ring.ReplicaCount, moved, IsSettled, Describe(ring, _wish.Devices));
+        var (ring, wanted) = (devices.Ring, Wanted());
+        var (moved, _, _) = Follow(ring, wanted);
+        return new RingStatus(ring.Version, ring.PartitionCount, ring.ReplicaCount, moved, IsSettled, Describe(ring, wanted));
     }
 
     public RingPlan Plan(int device, double weight)
     {
-        var wanted = Change(_wish.Devices, device, weight);
+        var wanted = Change(device, weight).Apply(Known);
         var ring = devices.Ring;
         var (moved, steps, target) = Follow(ring, wanted);
-        var live = Describe(ring, wanted).Sum(d => d.LiveBytes);
+        var live = Describe(ring, Wanted()).Sum(d => d.LiveBytes);
         var bytes = (long)(live / ((double)ring.PartitionCount * ring.ReplicaCount) * moved);
         return new RingPlan(moved, bytes, steps, Describe(target, wanted));
     }
 
-    public async Task SetWeightAsync(int device, double weight, CancellationToken cancellationToken)
+    public Task SetWeightAsync(int device, double weight, CancellationToken cancellationToken) => StoreAsync(Change(device, weight), cancellationToken);
+
+    public async Task RemoveAsync(int device, CancellationToken cancellationToken)
     {
-        var before = _wish;
-        var wanted = Change(before.Devices, device, weight);
-        var weights = new Dictionary<int, double>(before.Weights) { [device] = weight };
-        var bytes = JsonSerializer.SerializeToUtf8Bytes(weights, WeightsJson.Default.DictionaryInt32Double);
-        if (await master.CompareAndSwapAsync(WeightsName, before.Version, bytes, cancellationToken) is not { } version)
+        Require(device);
+        if (devices.Ring.CountsByDevice().GetValueOrDefault(device) > 0 && devices.IsOnline(device))
         {
-            throw new ObjectEngineException(EngineFailure.Unavailable, "The weights were changed at the same time; try again.");
+            throw new ArgumentException($"Device {device} still has a place in the ring: drain it, and wait until nothing is left to move.", nameof(device));
         }
 
-        _wish = new Wish(wanted, weights, version);
+        await StoreAsync(Checked(_weights.With(device, RingWeights.Removed)), cancellationToken);
     }
 
-    /// <summary>One step, when the one before is done.</summary>
+    public async Task SetPartitionPowerAsync(int partitionPower, CancellationToken cancellationToken)
+    {
+        if (partitionPower is < 0 or > PartitionPowerMax)
+        {
+            throw new ArgumentException($"A partition power is 0 to {PartitionPowerMax}.", nameof(partitionPower));
+        }
+
+        var stored = await master.ReadAsync(PowerName, cancellationToken);
+        if (await master.CompareAndSwapAsync(PowerName, stored?.Version ?? 0, new[] { (byte)partitionPower }, cancellationToken) is null)
+        {
+            throw new ObjectEngineException(EngineFailure.Unavailable, "The partition power was changed at the same time; try again.");
+        }
+    }
+
+    public Task AddAsync(int device, double weight, CancellationToken cancellationToken) => Known.Any(d => d.Id == device)
+        ? StoreAsync(Checked(_weights.With(device, CheckedWeight(weight))), cancellationToken)
+        : throw new ArgumentException($"No storage process has a device {device}.", nameof(device));
+
+    /// <summary>Takes over what others decided, tells them how this process is doing, and, when it keeps the store, takes the next step.</summary>
     public async Task StepAsync(CancellationToken cancellationToken)
     {
-        var ring = devices.Ring;
-        if (!IsSettled || RingBuilder.Rebalance(ring, _wish.Devices) is not { Ring: var next } || next.Version == ring.Version)
+        if (!cluster.IsAlone)
+        {
+            await FollowAsync(cancellationToken);
+        }
+
+        if (upkeep.IsKeeper)
+        {
+            await AdvanceAsync(cancellationToken);
+        }
+    }
+
+    private async Task FollowAsync(CancellationToken cancellationToken)
+    {
+        if (await master.ReadAsync(ClusterRecord.Name, cancellationToken) is { } nodes)
+        {
+            await cluster.FollowAsync(ClusterRecord.Parse(nodes.Value.Span));
+        }
+
+        _weights = await RingWeights.ReadAsync(master, cancellationToken);
+        if (await master.ReadAsync(RingName, cancellationToken) is { } stored && RingFormat.Read(stored.Value.Span) is var ring && ring.Version > devices.Ring.Version)
+        {
+            upkeep.WantCheck();
+            devices.Follow(ring);
+            upkeep.WantCheck();
+        }
+
+        if (await cluster.GreetAsync(devices.Ring.Version))
+        {
+            upkeep.WantCheck();
+        }
+    }
+
+    private async Task AdvanceAsync(CancellationToken cancellationToken)
+    {
+        var (ring, wanted) = (devices.Ring, Wanted());
+
+        // What is on devices that are gone for good cannot wait for copies that are nowhere.
+        var anyGone = ring.Devices.Any(d => wanted.All(w => w.Id != d.Id));
+        if (!IsSettled && !anyGone)
+        {
+            return;
+        }
+
+        var power = await master.ReadAsync(PowerName, cancellationToken) is { } wish ? wish.Value.Span[0] : ring.PartitionPower;
+        var next = power == ring.PartitionPower || anyGone ? RingBuilder.Rebalance(ring, wanted).Ring : RingPower.Step(ring, power).Ring;
+        if (next.Version == ring.Version)
         {
             return;
         }
@@ -81,24 +137,39 @@ internal sealed class RingKeeper(DeviceSet devices, Upkeep upkeep, IConfiguratio
         upkeep.WantCheck();
     }
 
-    private bool IsSettled => upkeep is { LastFullCheck: not null, Check: { AtRisk: 0, Missing: 0 } };
+    private bool IsSettled => Report is { LastFullCheck: not null, AtRisk: 0, Missing: 0 } && cluster.AllFollow(devices.Ring.Version);
 
-    private IReadOnlyList<RingDevice> Change(IReadOnlyList<RingDevice> current, int device, double weight)
+    /// <summary>The devices of all processes.</summary>
+    private IEnumerable<RingDevice> Known => cluster.IsAlone ? configured : cluster.Record.Devices;
+
+    private IReadOnlyList<RingDevice> Wanted() => _weights.Apply(Known);
+
+    private RingWeights Change(int device, double weight)
     {
-        if (!double.IsFinite(weight) || weight is < 0 or > WeightMax)
-        {
-            throw new ArgumentException($"A weight is 0 to {WeightMax}.", nameof(weight));
-        }
+        Require(device);
+        return Checked(_weights.With(device, CheckedWeight(weight)));
+    }
 
-        if (current.All(d => d.Id != device))
+    private void Require(int device)
+    {
+        if (Wanted().All(d => d.Id != device))
         {
-            throw new ArgumentException($"There is no device {device}; there are {string.Join(", ", current.Select(d => d.Id))}.", nameof(device));
+            throw new ArgumentException($"There is no device {device}; there are {string.Join(", ", Wanted().Select(d => d.Id))}.", nameof(device));
         }
+    }
 
-        List<RingDevice> changed = [.. current.Select(d => d.Id == device ? d with { Weight = weight } : d)];
-        return changed.Count(d => d.Weight > 0) >= devices.Ring.ReplicaCount
-            ? changed
-            : throw new ArgumentException($"{devices.Ring.ReplicaCount} replicas need as many devices with a weight above 0.", nameof(weight));
+    private static double CheckedWeight(double weight) => double.IsFinite(weight) && weight is >= 0 and <= WeightMax
+        ? weight
+        : throw new ArgumentException($"A weight is 0 to {WeightMax}.", nameof(weight));
+
+    private RingWeights Checked(RingWeights changed) => changed.Apply(Known).Count(d => d.Weight > 0) >= devices.Ring.ReplicaCount
+        ? changed
+        : throw new ArgumentException($"{devices.Ring.ReplicaCount} replicas need as many devices with a weight above 0.", nameof(changed));
+
+    private async Task StoreAsync(RingWeights changed, CancellationToken cancellationToken)
+    {
+        _weights = await changed.StoreAsync(master, cancellationToken)
+            ?? throw new ObjectEngineException(EngineFailure.Unavailable, "The weights were changed at the same time; try again.");
     }
 
     /// <summary>All steps up to the balanced ring.</summary>
@@ -123,10 +194,4 @@ internal sealed class RingKeeper(DeviceSet devices, Upkeep upkeep, IConfiguratio
         var live = devices.GetStatus().ToDictionary(d => d.Id, d => d.LiveBytes);
         return [.. wanted.Select(d => new RingDeviceStatus(d.Id, d.Zone, d.Weight, counts.GetValueOrDefault(d.Id), live.GetValueOrDefault(d.Id)))];
     }
-
-    /// <summary>The devices as they should be, and how that is stored.</summary>
-    internal sealed record Wish(IReadOnlyList<RingDevice> Devices, Dictionary<int, double> Weights, ulong Version);
 }
-
-[JsonSerializable(typeof(Dictionary<int, double>))]
-internal sealed partial class WeightsJson : JsonSerializerContext;

@@ -8,25 +8,42 @@ internal sealed class GroupWriter : IAsyncDisposable
     private static readonly TimeSpan TickPeriod = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Between ticks while nobody writes, so that an idle group costs next to nothing.</summary>
-    private static readonly TimeSpan SettledTickPeriod = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LonelyTickPeriod = TimeSpan.FromSeconds(1);
+
+    /// <summary>The same when others would take over from a writer that is silent.</summary>
+    private static readonly TimeSpan SettledTickPeriod = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How long a confirmation is waited for.</summary>
+    private static readonly TimeSpan ConfirmTimeout = TimeSpan.FromSeconds(2);
+
+    /// <summary>Requests under way to one replica; more are not sent but count as lost.</summary>
+    private const int RequestsMax = 64;
 
     /// <summary>Quick ticks after the last write: enough to tell every replica what was decided.</summary>
     private const int QuickTicksAfterWrite = 8;
 
-    private readonly Func<ReplicaId, IndexReplica?> _find;
+    private readonly Func<ReplicaId, IReplicaPeer?> _find;
+    private readonly Func<ReplicaId, ReplicaId, CancellationToken, Task<LogPosition>> _install;
     private readonly ShardHost _host;
     private readonly WriterCore _core;
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SortedDictionary<ulong, TaskCompletionSource<bool>> _waiting = [];
+    private readonly Dictionary<ReplicaId, int> _underWay = [];
     private readonly PeriodicTimer _timer;
+    private Task? _confirming;
+    private TaskCompletionSource<bool>? _nextConfirmation;
     private int _settledTicks;
     private Task _ticking = Task.CompletedTask;
 
-    public GroupWriter(GroupConfiguration configuration, Func<ReplicaId, IndexReplica?> find, ShardHost host)
+    /// <param name="find">The way to a replica; null when there is none now.</param>
+    /// <param name="install">Gives the first replica a full copy of the second; answers where its log begins then.</param>
+    public GroupWriter(
+        GroupConfiguration configuration, Func<ReplicaId, IReplicaPeer?> find,
+        Func<ReplicaId, ReplicaId, CancellationToken, Task<LogPosition>> install, ShardHost host)
     {
-        (Configuration, _find, _host) = (configuration, find, host);
+        (Configuration, _find, _install, _host) = (configuration, find, install, host);
         _core = new WriterCore(configuration.Epoch, configuration.Members, []);
         _timer = new PeriodicTimer(TickPeriod, host.Time);
     }
@@ -90,6 +107,102 @@ internal sealed class GroupWriter : IAsyncDisposable
         return await decided.Task ? sequence : 0;
     }
 
+    /// <summary>
+    /// True when no later writer had sealed a majority when this was called: what was read before is the newest state. Free of charge
+    /// while a majority is in this process; else one exchange with the others, shared by all who wait.
+    /// </summary>
+    public ValueTask<bool> ConfirmAsync()
+    {
+        if (State != WriterState.Serving)
+        {
+            return ValueTask.FromResult(false);
+        }
+
+        var here = 0;
+        foreach (var member in Configuration.Members)
+        {
+            if (_find(member) is IndexReplica { IsUsable: true } replica)
+            {
+                if (replica.Promised > Configuration.Epoch)
+                {
+                    return ValueTask.FromResult(false);
+                }
+
+                here++;
+            }
+        }
+
+        if (here >= Configuration.Majority)
+        {
+            return ValueTask.FromResult(true);
+        }
+
+        lock (_gate)
+        {
+            // The exchange under way began before this call, so it proves nothing for it: the next one does.
+            _nextConfirmation ??= new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var mine = _nextConfirmation.Task;
+            _confirming ??= ConfirmAllAsync();
+            return new ValueTask<bool>(mine);
+        }
+    }
+
+    private async Task ConfirmAllAsync()
+    {
+        await Task.Yield();
+        while (true)
+        {
+            TaskCompletionSource<bool> round;
+            lock (_gate)
+            {
+                if (_nextConfirmation is null)
+                {
+                    _confirming = null;
+                    return;
+                }
+
+                (round, _nextConfirmation) = (_nextConfirmation, null);
+            }
+
+            round.TrySetResult(await ConfirmOnceAsync());
+        }
+    }
+
+    private async Task<bool> ConfirmOnceAsync()
+    {
+        var outcome = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (confirmed, left) = (0, Configuration.Members.Length);
+        foreach (var member in Configuration.Members)
+        {
+            _ = AskAsync(member);
+        }
+
+        using var limit = _host.Time.CreateTimer(_ => outcome.TrySetResult(false), null, ConfirmTimeout, Timeout.InfiniteTimeSpan);
+        return await outcome.Task && State == WriterState.Serving;
+
+        async Task AskAsync(ReplicaId member)
+        {
+            var isConfirmed = false;
+            try
+            {
+                isConfirmed = _find(member) is { } peer && await peer.HandleAsync(new ReplicaRequest.Confirm(Configuration.Epoch)) is ReplicaReply.Confirmed;
+            }
+            catch (Exception failure) when (failure is ReplicaUnavailableException or IOException or RocksDbSharp.RocksDbException or ObjectDisposedException)
+            {
+            }
+
+            if (isConfirmed && Interlocked.Increment(ref confirmed) == Configuration.Majority)
+            {
+                outcome.TrySetResult(true);
+            }
+
+            if (Interlocked.Decrement(ref left) == 0)
+            {
+                outcome.TrySetResult(false);
+            }
+        }
+    }
+
     /// <summary>True when a replica holds the whole log and can be read from once it took it in.</summary>
     public bool IsComplete(ReplicaId replica)
     {
@@ -142,7 +255,7 @@ internal sealed class GroupWriter : IAsyncDisposable
                     }
                     else if (++_settledTicks == QuickTicksAfterWrite)
                     {
-                        _timer.Period = SettledTickPeriod;
+                        _timer.Period = _host.IsAlone ? LonelyTickPeriod : SettledTickPeriod;
                     }
                 }
             }
@@ -197,9 +310,15 @@ internal sealed class GroupWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>Calls the replica at once: up to its journal this runs in the order of the effects.</summary>
+    /// <summary>Calls the replica at once: up to its journal, or the connection to it, this runs in the order of the effects.</summary>
     private async Task DeliverAsync(ReplicaId id, ReplicaRequest request)
     {
+        int underWay;
+        lock (_gate)
+        {
+            underWay = _underWay[id] = _underWay.GetValueOrDefault(id) + 1;
+        }
+
         try
         {
             if (_find(id) is not { } replica)
@@ -207,12 +326,24 @@ internal sealed class GroupWriter : IAsyncDisposable
                 throw new ReplicaUnavailableException($"Replica {id} is not here.");
             }
 
+            if (underWay > RequestsMax)
+            {
+                throw new ReplicaUnavailableException($"Replica {id} does not answer.");
+            }
+
             var reply = await replica.HandleAsync(request);
             Change(effects => _core.Receive(id, reply, effects));
         }
-        catch (Exception failure) when (failure is ReplicaUnavailableException or IOException or RocksDbSharp.RocksDbException)
+        catch (Exception failure) when (failure is ReplicaUnavailableException or IOException or RocksDbSharp.RocksDbException or ObjectDisposedException)
         {
             Change(effects => _core.Unreachable(id, effects));
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _underWay[id]--;
+            }
         }
     }
 
@@ -220,23 +351,18 @@ internal sealed class GroupWriter : IAsyncDisposable
     {
         try
         {
-            var target = _find(id);
-            IndexReplica? source;
+            ReplicaId source;
             lock (_gate)
             {
-                source = Configuration.Members
-                    .Where(m => m != id && _core.IsReachable(m) && _core.MatchedBy(m) > 0)
-                    .OrderByDescending(_core.MatchedBy)
-                    .Select(_find)
-                    .FirstOrDefault(r => r is not null);
+                source = Configuration.Members.Where(m => m != id && _core.IsReachable(m) && _core.MatchedBy(m) > 0).MaxBy(_core.MatchedBy);
             }
 
-            if (target is null || source is null)
+            if (source == default)
             {
                 throw new ReplicaUnavailableException($"Replica {id} cannot be copied now.");
             }
 
-            var position = await target.InstallFromAsync(source, Configuration.Epoch, _stop.Token);
+            var position = await _install(id, source, _stop.Token);
             Change(effects => _core.Installed(id, position, effects));
         }
         catch (Exception failure) when (failure is ReplicaUnavailableException or IOException or RocksDbSharp.RocksDbException

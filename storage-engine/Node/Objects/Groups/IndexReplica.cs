@@ -9,7 +9,7 @@ namespace Nephos.Node.Objects.Groups;
 /// A replica of an index group on a local device: the core decides, the journal makes durable, the database takes in what is decided.
 /// Thread-safe. Throws <see cref="ReplicaUnavailableException"/> when its device is gone.
 /// </summary>
-internal sealed class IndexReplica
+internal sealed class IndexReplica : IReplicaPeer
 {
     private const int ReadEntriesMax = 64;
     private const int ReadBytesMax = 2 << 20;
@@ -26,13 +26,18 @@ internal sealed class IndexReplica
     private ReplicaCore _core;
     private ulong _applied;
     private bool _isInstalling;
+    private long _heardAt;
 
     // Memory and journal differ: this object must not answer any more. The journal is read again by the next one.
     private volatile bool _isBroken;
 
-    private IndexReplica(DeviceSlot slot, ObjectDevice device, Guid group, uint number, ReplicaId id, ReplicaCore core, ulong applied)
+    private readonly TimeProvider _time;
+
+    private IndexReplica(
+        DeviceSlot slot, ObjectDevice device, Guid group, uint number, ReplicaId id, ReplicaCore core, ulong applied, TimeProvider time)
     {
-        (_slot, _device, _group, _number, Id, _core, _applied) = (slot, device, group, number, id, core, applied);
+        (_slot, _device, _group, _number, Id, _core, _applied, _time) = (slot, device, group, number, id, core, applied, time);
+        _heardAt = time.GetTimestamp();
     }
 
     public ReplicaId Id { get; }
@@ -56,6 +61,33 @@ internal sealed class IndexReplica
         }
     }
 
+    /// <summary>How long no writer that it obeys has been heard of.</summary>
+    public TimeSpan Silence => _time.GetElapsedTime(Volatile.Read(ref _heardAt));
+
+    /// <summary>Writers below this epoch are refused.</summary>
+    public ulong Promised
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _core.Promised;
+            }
+        }
+    }
+
+    /// <summary>The end of its log.</summary>
+    public LogPosition Last
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _core.Last;
+            }
+        }
+    }
+
     /// <summary>Everything up to here is in the database.</summary>
     public ulong Applied
     {
@@ -69,7 +101,7 @@ internal sealed class IndexReplica
     }
 
     /// <summary>The replica that the device holds, when it holds a sound one.</summary>
-    public static IndexReplica? Open(DeviceSlot slot, Guid group, uint number)
+    public static IndexReplica? Open(DeviceSlot slot, Guid group, uint number, TimeProvider time)
     {
         if (!slot.TryUse(out var lease))
         {
@@ -99,12 +131,12 @@ internal sealed class IndexReplica
 
             var core = new ReplicaCore(log.Promised, runs, Math.Max(log.Committed, applied.Sequence));
             return new IndexReplica(
-                slot, lease.Device, group, number, new ReplicaId(log.Replica), core, applied.Sequence);
+                slot, lease.Device, group, number, new ReplicaId(log.Replica), core, applied.Sequence, time);
         }
     }
 
     /// <summary>Begins an empty replica in place of what the device may hold for the group.</summary>
-    public static async ValueTask<IndexReplica?> CreateAsync(DeviceSlot slot, Guid group, uint number, Guid id)
+    public static async ValueTask<IndexReplica?> CreateAsync(DeviceSlot slot, Guid group, uint number, Guid id, TimeProvider time)
     {
         if (!slot.TryUse(out var lease))
         {
@@ -120,7 +152,7 @@ internal sealed class IndexReplica
             }
 
             return new IndexReplica(
-                slot, lease.Device, group, number, new ReplicaId(id), new ReplicaCore(0, new EpochRuns(default), 0), 0);
+                slot, lease.Device, group, number, new ReplicaId(id), new ReplicaCore(0, new EpochRuns(default), 0), 0, time);
         }
     }
 
@@ -145,6 +177,12 @@ internal sealed class IndexReplica
 
             var effects = new List<ReplicaEffect>();
             reply = _core.Step(request, effects);
+            if (reply is ReplicaReply.Confirmed or ReplicaReply.Refused)
+            {
+                return reply;
+            }
+
+            Volatile.Write(ref _heardAt, _time.GetTimestamp());
             ulong promised = 0;
             List<JournalEntry>? entries = null;
             foreach (var effect in effects)
@@ -209,14 +247,39 @@ internal sealed class IndexReplica
         }
     }
 
+    /// <summary>A copy of its rows as they are now; it keeps the device open until disposed.</summary>
+    public IRowSource OpenCopy()
+    {
+        var lease = Use();
+        try
+        {
+            lock (_applyGate)
+            {
+                return new LocalRows(lease, lease.Device.Index.OpenCopy(_number));
+            }
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Another replica takes its place on the device: this one answers nothing any more.</summary>
+    public void Retire() => _isBroken = true;
+
     /// <summary>Replaces rows and log by a full copy of another replica; returns where the log begins now.</summary>
-    public async ValueTask<LogPosition> InstallFromAsync(IndexReplica source, ulong epoch, CancellationToken cancellationToken)
+    public async ValueTask<LogPosition> InstallAsync(IRowSource source, ulong epoch, CancellationToken cancellationToken)
     {
         using var lease = Use();
-        using var from = source.Use();
-        var position = source.AppliedPosition();
+        var position = source.Position;
         lock (_gate)
         {
+            if (_isInstalling)
+            {
+                throw new ReplicaUnavailableException($"Replica {Id} is being copied.");
+            }
+
             if (!_core.NeedsCopyAt(position))
             {
                 return position;
@@ -227,27 +290,32 @@ internal sealed class IndexReplica
 
         try
         {
-            (ulong Epoch, ulong Sequence) copied;
             lock (_applyGate)
             {
-                copied = lease.Device.Index.CopyFrom(from.Device.Index, _number, cancellationToken);
+                // Until the copy is whole there is nothing to open after a crash: the log is trimmed to what the rows do not have.
+                lease.Device.Index.Clear(_number);
             }
 
+            for (var page = await source.NextAsync(); !page.IsEmpty; page = await source.NextAsync())
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                lease.Device.Index.Take(_number, page.Span);
+            }
+
+            lease.Device.Index.EndTake(_number, position.Epoch, position.Sequence);
             ulong promised;
             lock (_gate)
             {
                 promised = Math.Max(_core.Promised, epoch);
             }
 
-            if (await lease.Device.Journal.ResetAsync(_group, promised, copied.Epoch, copied.Sequence) != StoreStatus.Ok)
+            if (await lease.Device.Journal.ResetAsync(_group, promised, position.Epoch, position.Sequence) != StoreStatus.Ok)
             {
-                _isBroken = true;
                 throw new ReplicaUnavailableException($"The journal of device {_slot.Number} takes nothing.");
             }
 
             lock (_gate)
             {
-                position = new LogPosition(copied.Epoch, copied.Sequence);
                 _core = new ReplicaCore(promised, new EpochRuns(position), position.Sequence);
                 lock (_applyGate)
                 {
@@ -257,6 +325,12 @@ internal sealed class IndexReplica
             }
 
             return position;
+        }
+        catch
+        {
+            // Some rows are gone, some are new: whoever opens the device's replica anew finds out what it is worth.
+            _isBroken = true;
+            throw;
         }
         finally
         {
@@ -340,15 +414,6 @@ internal sealed class IndexReplica
             [.. entries.Select(e => new LogEntry(new LogPosition(e.Epoch, e.Sequence), e.Body))]);
     }
 
-    private LogPosition AppliedPosition()
-    {
-        lock (_gate)
-        {
-            var applied = Applied;
-            return new LogPosition(_core.EpochOf(applied) ?? 0, applied);
-        }
-    }
-
     private void Remember(in LogEntry entry)
     {
         lock (_applyGate)
@@ -401,6 +466,22 @@ internal sealed class IndexReplica
 
             device.Journal.NoteCommitted(_group, committed);
         }
+    }
+}
+
+internal sealed class LocalRows(DeviceLease lease, IndexCopy copy) : IRowSource
+{
+    private const int PageBytes = 1 << 20;
+
+    public LogPosition Position => new(copy.Position.Epoch, copy.Position.Sequence);
+
+    public ValueTask<ReadOnlyMemory<byte>> NextAsync() => ValueTask.FromResult(copy.Next(PageBytes));
+
+    public ValueTask DisposeAsync()
+    {
+        copy.Dispose();
+        lease.Dispose();
+        return ValueTask.CompletedTask;
     }
 }
 

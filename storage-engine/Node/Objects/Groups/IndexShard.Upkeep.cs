@@ -1,14 +1,17 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
-using Nephos.LocalStorage.Objects;
-using Nephos.Node.Objects.Devices;
+using Nephos.Kernel.State;
 using Nephos.Replication.Groups;
 
 namespace Nephos.Node.Objects.Groups;
 
-// Who writes and who is a member. One bounded step at a time; every step may be repeated.
+// Who writes. One bounded step at a time; every step may be repeated.
 internal sealed partial class IndexShard
 {
+    /// <summary>A writer that is silent for so long is taken for gone.</summary>
+    private static readonly TimeSpan FailoverAfter = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan FailoverStep = TimeSpan.FromMilliseconds(400);
     private string _reason = "not started";
 
     private async Task UpkeepLoopAsync()
@@ -31,13 +34,14 @@ internal sealed partial class IndexShard
     {
         try
         {
-            if (_writer is not { State: WriterState.Serving })
+            await RetireDeposedAsync();
+            if (_writer is { State: WriterState.Serving } writer)
+            {
+                await ReplaceMembersAsync(writer, cancellationToken);
+            }
+            else if (await MayTakeOverAsync(cancellationToken))
             {
                 await TakeOverAsync(cancellationToken);
-            }
-            else
-            {
-                await ReplaceLostAsync(_writer, cancellationToken);
             }
 
             if (_home is not { Slot.IsOnline: true })
@@ -53,10 +57,78 @@ internal sealed partial class IndexShard
                 }
             }
         }
-        catch (Exception failure) when (failure is ReplicaUnavailableException or IOException or RocksDbSharp.RocksDbException or TimeoutException)
+        catch (Exception failure) when (failure is ReplicaUnavailableException or IOException or RocksDbSharp.RocksDbException
+            or TimeoutException or StateUnavailableException)
         {
             _reason = failure.Message;
         }
+    }
+
+    /// <summary>A writer that was deposed, or has none of the replicas in its own process, makes room for another process.</summary>
+    private async Task RetireDeposedAsync()
+    {
+        if (_cluster.IsAlone || _writer is not { } writer
+            || (writer.State != WriterState.Deposed && writer.Configuration.Members.Any(m => FindHere(m) is { IsUsable: true })))
+        {
+            return;
+        }
+
+        await _gate.WaitAsync();
+        try
+        {
+            _home = null;
+            _writer = null;
+            _replacement = null;
+            await writer.DisposeAsync();
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>
+    /// Whether this process should write the shard: it has a replica, no writer was heard of for a while, and a majority of the members
+    /// says the same. So a process that only lost its own link disturbs nobody.
+    /// </summary>
+    private async Task<bool> MayTakeOverAsync(CancellationToken cancellationToken)
+    {
+        if (_cluster.IsAlone)
+        {
+            return true;
+        }
+
+        if (_replicas.Values.Any(r => r.IsUsable && r.Silence < FailoverAfter))
+        {
+            return false;
+        }
+
+        if (await _master.ReadAsync(NameOf(Number), cancellationToken) is not { } stored)
+        {
+            // The one that has the first place makes the shard.
+            return _devices.Find(_devices.PlaceShard(Number)[0]) is not null;
+        }
+
+        var configuration = ShardConfiguration.Parse(stored.Value.Span);
+        OpenMembers(configuration);
+        var mine = configuration.Members.Where(m => FindHere(new ReplicaId(m.Replica)) is { IsUsable: true }).ToList();
+        if (mine.Count == 0)
+        {
+            _reason = $"written by {configuration.Writer}";
+            return false;
+        }
+
+        // A former life of this process need not be waited for; the others wait a little longer one after the other.
+        var patience = FailoverAfter + (configuration.Members.IndexOf(mine[0]) * FailoverStep);
+        if (configuration.Writer != _cluster.Name && mine.Exists(m => FindHere(new ReplicaId(m.Replica))!.Silence < patience))
+        {
+            _reason = $"written by {configuration.Writer}";
+            return false;
+        }
+
+        var probes = await Task.WhenAll(configuration.Members.Where(m => !mine.Contains(m)).Select(ProbeAsync));
+        return mine.Count + probes.Count(p => p.State == MemberState.Here && (p.Silence >= FailoverAfter / 2 || configuration.Writer == _cluster.Name))
+            >= (configuration.Members.Length / 2) + 1;
     }
 
     private async Task TakeOverAsync(CancellationToken cancellationToken)
@@ -65,6 +137,7 @@ internal sealed partial class IndexShard
         try
         {
             _home = null;
+            _replacement = null;
             var (configuration, version) = await ReadAsync(cancellationToken);
             await BecomeWriterAsync(configuration, version, configuration.Members, cancellationToken);
         }
@@ -78,7 +151,7 @@ internal sealed partial class IndexShard
     private async Task BecomeWriterAsync(
         ShardConfiguration configuration, ulong version, ImmutableArray<ShardMember> members, CancellationToken cancellationToken)
     {
-        var next = configuration with { Epoch = configuration.Epoch + 1, Writer = _writerName, Members = members };
+        var next = configuration with { Epoch = configuration.Epoch + 1, Writer = _cluster.Name, Members = members };
         if (await _master.CompareAndSwapAsync(NameOf(Number), version, next.ToBytes(), cancellationToken) is not { } written)
         {
             _reason = "another writer took over";
@@ -94,7 +167,7 @@ internal sealed partial class IndexShard
         _writer = null;
         _home = null;
         OpenMembers(next);
-        var writer = new GroupWriter(next.ToGroup(), id => _replicas.GetValueOrDefault(id), _host);
+        var writer = new GroupWriter(next.ToGroup(), FindPeer, InstallAsync, _host);
         try
         {
             using var timeout = new CancellationTokenSource(TakeOverTimeout, _host.Time);
@@ -149,26 +222,6 @@ internal sealed partial class IndexShard
         }
     }
 
-    /// <summary>Finds the members' replicas on the devices that are there.</summary>
-    private void OpenMembers(ShardConfiguration configuration)
-    {
-        foreach (var member in configuration.Members)
-        {
-            var id = new ReplicaId(member.Replica);
-            if (_replicas.TryGetValue(id, out var known) && known.IsUsable)
-            {
-                continue;
-            }
-
-            _replicas.TryRemove(id, out _);
-            if (_devices.Find(member.Device) is { } slot
-                && IndexReplica.Open(slot, configuration.Group, (uint)Number) is { } replica && replica.Id == id)
-            {
-                _replicas[id] = replica;
-            }
-        }
-    }
-
     /// <summary>The configuration of the shard; the first time, replicas are made on the devices that the ring names.</summary>
     private async Task<(ShardConfiguration Configuration, ulong Version)> ReadAsync(CancellationToken cancellationToken)
     {
@@ -180,97 +233,23 @@ internal sealed partial class IndexShard
         var members = ImmutableArray.CreateBuilder<ShardMember>();
         foreach (var device in _devices.PlaceShard(Number))
         {
-            var id = _host.Entropy.NewGuid();
-            var replica = await IndexReplica.CreateAsync(_devices.Find(device)!, ShardConfiguration.GroupOf(Number), (uint)Number, id)
-                ?? throw new ReplicaUnavailableException($"Device {device} is needed to begin shard {Number}.");
-            _replicas[replica.Id] = replica;
-            members.Add(new ShardMember(device, id));
+            var member = new ShardMember(device, _host.Entropy.NewGuid());
+            if (!await CreateAsync(member, mayReplace: false))
+            {
+                throw new ReplicaUnavailableException($"Device {device} is needed to begin shard {Number}.");
+            }
+
+            members.Add(member);
         }
 
         return (new ShardConfiguration(Number, 0, "", members.ToImmutable()), 0);
     }
 
-    /// <summary>
-    /// A member whose replica is gone for good (its device is new or damaged) gets a successor: a learner is brought up to date beside
-    /// the others, and takes the member's place when it has everything.
-    /// </summary>
-    private async Task ReplaceLostAsync(GroupWriter writer, CancellationToken cancellationToken)
-    {
-        var configuration = _configuration!;
-        OpenMembers(configuration);
-        var missing = configuration.Members.Where(m => !_replicas.ContainsKey(new ReplicaId(m.Replica))).ToList();
-        if (_learner is not null && (!_learner.IsUsable || !missing.Contains(_succeeded!)))
-        {
-            // Where it is it was good only in that member's place: no device may hold two.
-            writer.RemoveLearner(_learner.Id);
-            _replicas.TryRemove(_learner.Id, out _);
-            _learner = null;
-        }
-
-        if (missing.Count == 0)
-        {
-            return;
-        }
-
-        var lost = _learner is null ? missing[0] : _succeeded!;
-        if (_learner is null)
-        {
-            if (_devices.PlaceLostReplica(Number, lost.Device, [.. configuration.Members.Select(m => m.Device)]) is not { } slot)
-            {
-                return;
-            }
-
-            _learner = await IndexReplica.CreateAsync(slot, configuration.Group, (uint)Number, _host.Entropy.NewGuid());
-            if (_learner is null)
-            {
-                return;
-            }
-
-            _succeeded = lost;
-            _replicas[_learner.Id] = _learner;
-            writer.AddLearner(_learner.Id);
-        }
-
-        var members = configuration.Members.Replace(lost, new ShardMember(_learner.Slot.Number, _learner.Id.Value));
-        ReplicaId[] ids = [.. members.Select(m => new ReplicaId(m.Replica))];
-        if (!writer.IsComplete(_learner.Id))
-        {
-            return;
-        }
-
-        // With the gate held nothing is proposed; what is under way was decided before the gate was free. It may need a member for
-        // that whose device is only now coming back.
-        using (var entered = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken))
-        {
-            var opening = OpenMembersAsTheyComeAsync(configuration, entered.Token);
-            await _gate.WaitAsync();
-            entered.Cancel();
-            await opening;
-        }
-
-        try
-        {
-            if (writer.CanContinueWith(ids, _learner.Id))
-            {
-                LogReplaced(Number, lost.Device, _learner.Slot.Number);
-                await BecomeWriterAsync(configuration, _version, members, cancellationToken);
-                _learner = null;
-            }
-        }
-        finally
-        {
-            _gate.Release();
-        }
-    }
-
-    private static string NameOf(int shard) => $"objects/shards/{shard}";
+    internal static string NameOf(int shard) => $"objects/shards/{shard}";
 
     [LoggerMessage(LogLevel.Information, "Shard {Shard} serves at epoch {Epoch} with replicas on devices {Devices}")]
     private partial void LogServing(int shard, ulong epoch, string devices);
 
     [LoggerMessage(LogLevel.Warning, "Shard {Shard}: no majority of its replicas answers at epoch {Epoch}")]
     private partial void LogNoMajority(int shard, ulong epoch);
-
-    [LoggerMessage(LogLevel.Warning, "Shard {Shard}: the replica on device {Lost} is replaced by one on device {Successor}")]
-    private partial void LogReplaced(int shard, int lost, int successor);
 }

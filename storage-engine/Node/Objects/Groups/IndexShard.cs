@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
 using Nephos.Client.Objects;
 using Nephos.LocalStorage.Objects;
+using Nephos.Node.Objects.Cluster;
 using Nephos.Node.Objects.Devices;
 using Nephos.Node.Objects.Namespace;
 using Nephos.Replication.Groups;
@@ -19,16 +20,23 @@ internal sealed partial class IndexShard : IAsyncDisposable
     private const int BatchBytesMax = 2 << 20;
     private const int QueueLengthMax = 8192;
     private static readonly TimeSpan TakeOverTimeout = TimeSpan.FromSeconds(5);
+    /// <summary>Whoever waits longer for a commit is told that its outcome is unknown.</summary>
+    private static readonly TimeSpan CommitTimeout = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan TakeOverPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan ExpiryPeriod = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan UpkeepPeriod = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan TakeOverPeriod = TimeSpan.FromMilliseconds(250);
     private readonly DeviceSet _devices;
     private readonly IConfigurationMaster _master;
-    private readonly string _writerName;
+    private readonly StorageCluster _cluster;
     private readonly ShardHost _host;
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<ReplicaId, IndexReplica> _replicas = new();
     private readonly ConcurrentQueue<ShardOperation> _queue = new();
+    private volatile ShardOperation[] _inFlight = [];
+    private ITimer? _expiry;
     private readonly SemaphoreSlim _work = new(0);
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _stop = new();
@@ -38,32 +46,34 @@ internal sealed partial class IndexShard : IAsyncDisposable
     private volatile IndexReplica? _home;
     private int _queued;
     private ShardOperation? _deferred;
-    private IndexReplica? _learner;
-    private ShardMember? _succeeded;
+    private Replacement? _replacement;
     private Task _batches = Task.CompletedTask;
     private Task _upkeep = Task.CompletedTask;
 
     public IndexShard(
-        int number, DeviceSet devices, IConfigurationMaster master, string writerName, ShardHost host, ILogger logger)
+        int number, DeviceSet devices, IConfigurationMaster master, StorageCluster cluster, ShardHost host, ILogger logger)
     {
-        (Number, _devices, _master, _writerName, _host, _logger) = (number, devices, master, writerName, host, logger);
+        (Number, _devices, _master, _cluster, _host, _logger) = (number, devices, master, cluster, host, logger);
     }
 
     public int Number { get; }
 
-    /// <summary>The replicas of the members that are here, each with everything decided taken in.</summary>
-    internal IReadOnlyList<IndexReplica> TakeInEverywhere()
-    {
-        var writer = _writer ?? throw new InvalidOperationException($"Shard {Number} has no writer.");
-        List<IndexReplica> replicas = [.. writer.Configuration.Members.Select(m => _replicas.GetValueOrDefault(m)).OfType<IndexReplica>()];
-        replicas.ForEach(r => r.ApplyUpTo(writer.Committed));
-        return replicas;
-    }
+    /// <summary>Reads and writes of the shard are answered here.</summary>
+    public bool IsWriter => _home is not null && _writer is { State: WriterState.Serving };
+
+    /// <summary>The devices of its replicas, as this process knows them.</summary>
+    internal IEnumerable<int> MemberDevices => _configuration?.Members.Select(m => m.Device) ?? [];
+
+    /// <summary>The members, and up to where their logs are decided.</summary>
+    internal (IReadOnlyList<ReplicaId> Members, ulong Committed) Decided => _writer is { } writer
+        ? (writer.Configuration.Members, writer.Committed)
+        : throw new InvalidOperationException($"Shard {Number} has no writer.");
 
     /// <summary>Takes over; completes when the shard serves.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         await UpkeepStepAsync(cancellationToken);
+        _expiry = _host.Time.CreateTimer(_ => ExpireOverdue(), null, ExpiryPeriod, ExpiryPeriod);
         _batches = BatchLoopAsync();
         _upkeep = UpkeepLoopAsync();
     }
@@ -78,26 +88,50 @@ internal sealed partial class IndexShard : IAsyncDisposable
             throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has {QueueLengthMax} operations waiting.");
         }
 
-        var operation = new ShardOperation<T>(evaluate);
+        var operation = new ShardOperation<T>(evaluate) { QueuedAt = _host.Time.GetTimestamp() };
         _queue.Enqueue(operation);
         _work.Release();
         return operation.Task.WaitAsync(cancellationToken);
     }
 
-    /// <summary>The same as <see cref="Query"/>, but waits while the writer changes: at most one attempt to take over.</summary>
-    public ValueTask<T> QueryAsync<T>(Func<IndexDatabase, uint, T> query, CancellationToken cancellationToken)
+    /// <summary>Tells those who wait too long; what became of an operation whose turn had come is not known then.</summary>
+    private void ExpireOverdue()
     {
-        return _home is null ? AfterChangeAsync() : ValueTask.FromResult(Query(query));
-
-        async ValueTask<T> AfterChangeAsync()
+        foreach (var operation in _queue)
         {
-            await _gate.WaitAsync(cancellationToken);
-            _gate.Release();
-            return Query(query);
+            if (_host.Time.GetElapsedTime(operation.QueuedAt) > CommitTimeout && operation.TryTakeBack())
+            {
+                operation.Fail(new ObjectEngineException(
+                    EngineFailure.Unavailable, $"Shard {Number} was busy for {CommitTimeout.TotalSeconds} s: {Explain()}.") { WasNotBegun = true });
+            }
+        }
+
+        foreach (var operation in _inFlight.Where(o => _host.Time.GetElapsedTime(o.QueuedAt) > CommitTimeout))
+        {
+            operation.Fail(new ObjectEngineException(
+                EngineFailure.Unavailable,
+                $"Shard {Number} found no majority of its replicas within {CommitTimeout.TotalSeconds} s: {Explain()}. Whether the write was done is not known; retry."));
         }
     }
 
-    /// <summary>Runs a read on a replica that holds everything decided.</summary>
+    /// <summary>Runs a read on the newest state; waits while the writer changes: at most one attempt to take over.</summary>
+    /// <exception cref="ObjectEngineException"><c>Unavailable</c>: another process writes the shard, or nobody can.</exception>
+    public async ValueTask<T> QueryAsync<T>(Func<IndexDatabase, uint, T> query, CancellationToken cancellationToken)
+    {
+        // Nobody else can answer: this process is about to take over.
+        for (var began = _host.Time.GetTimestamp(); _home is null && _cluster.IsAlone && _host.Time.GetElapsedTime(began) < TakeOverTimeout;)
+        {
+            await Task.Delay(TakeOverPause, _host.Time, cancellationToken);
+        }
+
+        var writer = _writer;
+        var result = Query(query);
+        return writer is not null && await writer.ConfirmAsync()
+            ? result
+            : throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} is written elsewhere, or no majority answers.") { WasNotBegun = true };
+    }
+
+    /// <summary>Runs a read on a replica that holds everything that this writer decided; there may be a later writer.</summary>
     public T Query<T>(Func<IndexDatabase, uint, T> query)
     {
         for (var attempt = 0; attempt < 3; attempt++)
@@ -117,7 +151,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
             ChooseHome();
         }
 
-        throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has no replica to read from: {Explain()}.");
+        throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has no replica to read from: {Explain()}.") { WasNotBegun = true };
     }
 
     public IndexShardStatus GetStatus()
@@ -144,6 +178,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
             await _writer.DisposeAsync();
         }
 
+        _expiry?.Dispose();
         FailQueued("The engine is stopping.");
         _stop.Dispose();
     }
@@ -185,6 +220,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
             var body = Evaluate(home, operations);
             if (body is not null)
             {
+                _inFlight = [.. operations];
                 var sequence = await writer.ProposeAsync(body);
                 if (sequence == 0)
                 {
@@ -192,6 +228,10 @@ internal sealed partial class IndexShard : IAsyncDisposable
                 }
 
                 TakeIn(writer, sequence);
+            }
+            else if (operations.Count > 0 && !await writer.ConfirmAsync())
+            {
+                throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} is written elsewhere, or no majority answers.") { WasNotBegun = true };
             }
 
             foreach (var operation in operations)
@@ -213,6 +253,10 @@ internal sealed partial class IndexShard : IAsyncDisposable
             }
 
             ChooseHome();
+        }
+        finally
+        {
+            _inFlight = [];
         }
     }
 
@@ -334,20 +378,23 @@ internal sealed partial class IndexShard : IAsyncDisposable
             return true;
         }
 
-        if (!_queue.TryDequeue(out operation))
+        while (_queue.TryDequeue(out operation))
         {
-            return false;
+            Interlocked.Decrement(ref _queued);
+            if (operation.TryBegin())
+            {
+                return true;
+            }
         }
 
-        Interlocked.Decrement(ref _queued);
-        return true;
+        return false;
     }
 
     private void FailQueued(string reason)
     {
         while (TryTake(out var operation))
         {
-            operation.Fail(new ObjectEngineException(EngineFailure.Unavailable, reason));
+            operation.Fail(new ObjectEngineException(EngineFailure.Unavailable, reason) { WasNotBegun = true });
         }
     }
 
@@ -359,4 +406,4 @@ internal sealed partial class IndexShard : IAsyncDisposable
 }
 
 /// <summary>What a shard takes from the process it runs in.</summary>
-internal sealed record ShardHost(TimeProvider Time, Entropy Entropy, TaskScheduler Background);
+internal sealed record ShardHost(TimeProvider Time, Entropy Entropy, TaskScheduler Background, bool IsAlone);

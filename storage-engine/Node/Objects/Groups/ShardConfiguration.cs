@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.IO.Hashing;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Nephos.Replication.Groups;
@@ -29,6 +31,8 @@ internal sealed record ShardMap(ulong Version, ImmutableArray<ShardRange> Ranges
 {
     public static ShardMap Even(int count) => new(
         1, [.. Enumerable.Range(0, count).Select(n => new ShardRange(n == 0 ? 0 : (ulong)(((UInt128)n << 64) / (uint)count), n))]);
+
+    public int ShardOfAccount(string account) => ShardOf(XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(account)));
 
     public int ShardOf(ulong hash)
     {

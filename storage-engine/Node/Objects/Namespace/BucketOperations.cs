@@ -153,6 +153,7 @@ internal static class BucketOperations
     {
         foreach (var extent in payload.Extents)
         {
+            References.RequireNotCondemned(rows, extent.Blob);
             rows.Put(RowKeys.Reference(extent.Blob), Rows.WriteReference(extent.LengthBytes));
         }
     }

@@ -22,6 +22,7 @@ namespace Nephos.Node.Objects.Namespace;
 /// r placement hash, blob             a blob that is referred to
 /// g sequence                         blobs released by one operation, until they are removed everywhere
 /// t milliseconds, sequence           what expires then
+/// d blob                             removed before any record referred to it; none may any more
 /// n                                  the last sequence given out
 /// </code>
 /// </remarks>
@@ -29,7 +30,7 @@ internal static class RowKeys
 {
     public const byte AccountTable = (byte)'a', AccountUsageTable = (byte)'A', BucketTable = (byte)'b', UsageTable = (byte)'c';
     public const byte ObjectTable = (byte)'o', ExtraTable = (byte)'x', InlineTable = (byte)'i', UploadTable = (byte)'u', PartTable = (byte)'p';
-    public const byte ReferenceTable = (byte)'r', ReleasedTable = (byte)'g', ExpiryTable = (byte)'t', SequenceTable = (byte)'n';
+    public const byte ReferenceTable = (byte)'r', ReleasedTable = (byte)'g', ExpiryTable = (byte)'t', SequenceTable = (byte)'n', CondemnedTable = (byte)'d';
 
     /// <summary>Bytes behind the terminator of an object's key.</summary>
     public const int SuffixBytes = 8;
@@ -63,6 +64,8 @@ internal static class RowKeys
 
     public static byte[] Reference(BlobId blob) =>
         new KeyBuilder(ReferenceTable).Number(blob.PlacementHash).Number(blob.High).Number(blob.Low).ToArray();
+
+    public static byte[] Condemned(BlobId blob) => new KeyBuilder(CondemnedTable).Number(blob.High).Number(blob.Low).ToArray();
 
     public static byte[] Released(ulong sequence) => new KeyBuilder(ReleasedTable).Number(sequence).ToArray();
 

@@ -1,8 +1,7 @@
 using System.Collections.Immutable;
-using System.IO.Hashing;
-using System.Text;
 using Nephos.Client.Objects;
 using Nephos.Node.Objects.Groups;
+using static Nephos.Node.Objects.Namespace.NamespaceBounds;
 
 namespace Nephos.Node.Objects.Namespace;
 
@@ -10,8 +9,6 @@ namespace Nephos.Node.Objects.Namespace;
 internal sealed class ShardedNamespace(
     ShardMap map, ImmutableArray<IndexShard> shards, PayloadStore payloads, BlobPins pins, TimeProvider time) : IObjectNamespace
 {
-    private const int UploadIdLength = 32;
-
     public ValueTask<Outcome<AccountRecord>> GetAccountAsync(string account, CancellationToken cancellationToken)
     {
         CheckName(account, nameof(account));
@@ -232,72 +229,5 @@ internal sealed class ShardedNamespace(
         return outcome;
     }
 
-    private IndexShard ShardOf(string account) => shards[map.ShardOf(XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(account)))];
-
-    private static bool IsUploadId(UploadId upload) =>
-        upload.Value is { Length: UploadIdLength } value && value.All(char.IsAsciiHexDigitLower);
-
-    private static void CheckBucket(BucketName bucket)
-    {
-        CheckName(bucket.Account, "account");
-        CheckName(bucket.Name, "bucket");
-    }
-
-    private static void CheckName(string name, string what)
-    {
-        if (string.IsNullOrEmpty(name) || Encoding.UTF8.GetByteCount(name) > ObjectLimits.NameBytesMax)
-        {
-            throw new ObjectEngineException(
-                EngineFailure.TooLarge, $"The name of the {what} has 1 to {ObjectLimits.NameBytesMax} bytes of UTF-8.");
-        }
-    }
-
-    private static void CheckKey(string key)
-    {
-        if (string.IsNullOrEmpty(key) || Encoding.UTF8.GetByteCount(key) > ObjectLimits.KeyBytesMax)
-        {
-            throw new ObjectEngineException(EngineFailure.TooLarge, $"An object's key has 1 to {ObjectLimits.KeyBytesMax} bytes of UTF-8.");
-        }
-    }
-
-    private static void CheckObject(BucketName bucket, ObjectRecord record)
-    {
-        CheckBucket(bucket);
-        CheckKey(record.Key);
-        CheckMetadata(record.SystemMetadata, record.UserMetadata);
-        if (record.Payload.Extents.Length > ObjectLimits.ExtentCountMax)
-        {
-            throw new ObjectEngineException(EngineFailure.TooLarge, $"A payload has at most {ObjectLimits.ExtentCountMax} extents.");
-        }
-    }
-
-    private static void CheckMetadata(params ReadOnlySpan<ImmutableSortedDictionary<string, string>> maps)
-    {
-        long bytes = 0;
-        foreach (var map in maps)
-        {
-            foreach (var (name, value) in map)
-            {
-                bytes += Encoding.UTF8.GetByteCount(name) + Encoding.UTF8.GetByteCount(value);
-            }
-        }
-
-        if (bytes > ObjectLimits.MetadataBytesMax)
-        {
-            throw new ObjectEngineException(EngineFailure.TooLarge, $"A record has at most {ObjectLimits.MetadataBytesMax} bytes of metadata.");
-        }
-    }
-
-    private static void CheckBounds(int limit, params ReadOnlySpan<string> texts)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(limit);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(limit, ObjectLimits.ListLimitMax);
-        foreach (var text in texts)
-        {
-            if (Encoding.UTF8.GetByteCount(text) > ObjectLimits.KeyBytesMax + ObjectLimits.NameBytesMax)
-            {
-                throw new ObjectEngineException(EngineFailure.TooLarge, "A prefix, delimiter or marker is longer than any key.");
-            }
-        }
-    }
+    private IndexShard ShardOf(string account) => shards[map.ShardOfAccount(account)];
 }

@@ -1,5 +1,6 @@
 using Nephos.Client.Objects;
 using Nephos.Node.Objects.Devices;
+using Nephos.Placement;
 
 namespace Nephos.Node.Objects.Repair;
 
@@ -20,7 +21,7 @@ internal enum RepairOutcome
 }
 
 /// <summary>Makes the copies of one blob again from those that are left. Idempotent.</summary>
-internal sealed class BlobRepair(LocalBlobNode node, DeviceSet devices)
+internal sealed class BlobRepair(IBlobNode node, DeviceSet devices)
 {
     private readonly ulong[] _checksums = new ulong[Frames.BlocksPerFrame];
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(Frames.FrameBytes, pinned: true);
@@ -43,7 +44,7 @@ internal sealed class BlobRepair(LocalBlobNode node, DeviceSet devices)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var (copies, isHome) = await RepairFrameAsync(
-                blob, frame, Frames.SizeOf(lengthBytes, frame), primaries, others, verify);
+                ring, blob, frame, Frames.SizeOf(lengthBytes, frame), primaries, others, verify);
             good = Math.Min(good, copies);
             allHome &= isHome;
         }
@@ -64,16 +65,33 @@ internal sealed class BlobRepair(LocalBlobNode node, DeviceSet devices)
 
     /// <summary>Good copies of a frame afterwards, and whether every primary has one.</summary>
     private async ValueTask<(int Copies, bool IsHome)> RepairFrameAsync(
-        BlobId blob, uint frame, int sizeBytes, int[] primaries, IReadOnlyList<int> others, bool verify)
+        Ring ring, BlobId blob, uint frame, int sizeBytes, int[] primaries, IReadOnlyList<int> others, bool verify)
     {
-        var lacking = primaries.Where(d => !Has(d, blob, frame, sizeBytes, verify)).ToList();
+        var lacking = new List<int>();
+        foreach (var device in primaries)
+        {
+            if (!await HasAsync(device, blob, frame, sizeBytes, verify))
+            {
+                lacking.Add(device);
+            }
+        }
+
         if (lacking.Count == 0)
         {
             return (primaries.Length, true);
         }
 
-        var source = primaries.Except(lacking).Concat(others).FirstOrDefault(d => TryRead(d, blob, frame, sizeBytes), -1);
-        if (source < 0)
+        var isRead = false;
+        foreach (var device in primaries.Except(lacking).Concat(others))
+        {
+            isRead = await TryReadAsync(device, blob, frame, sizeBytes);
+            if (isRead)
+            {
+                break;
+            }
+        }
+
+        if (!isRead)
         {
             return (0, false);
         }
@@ -100,12 +118,12 @@ internal sealed class BlobRepair(LocalBlobNode node, DeviceSet devices)
                 break;
             }
 
-            if (node.HasFrame(device, blob, frame))
+            if (await node.FindFrameAsync(device, blob, frame) == BlobStatus.Ok)
             {
                 copies++;
                 mayStandIn--;
             }
-            else if (mayStandIn > 0 && node.Ring.Device(device).Weight > 0
+            else if (mayStandIn > 0 && ring.Device(device).Weight > 0
                 && await node.WriteFrameAsync(device, new FrameWrite(blob, frame, payload, _checksums, default, lacking[0])) == BlobStatus.Ok)
             {
                 copies++;
@@ -117,12 +135,12 @@ internal sealed class BlobRepair(LocalBlobNode node, DeviceSet devices)
         return (copies, atHome == primaries.Length);
     }
 
-    private bool Has(int device, BlobId blob, uint frame, int sizeBytes, bool verify) =>
-        verify ? TryRead(device, blob, frame, sizeBytes) : node.HasFrame(device, blob, frame);
+    private async ValueTask<bool> HasAsync(int device, BlobId blob, uint frame, int sizeBytes, bool verify) =>
+        verify ? await TryReadAsync(device, blob, frame, sizeBytes) : await node.FindFrameAsync(device, blob, frame) == BlobStatus.Ok;
 
-    private bool TryRead(int device, BlobId blob, uint frame, int sizeBytes)
+    private async ValueTask<bool> TryReadAsync(int device, BlobId blob, uint frame, int sizeBytes)
     {
-        var read = node.ReadFrame(device, blob, frame, 0, _buffer);
+        var read = await node.ReadFrameAsync(device, blob, frame, 0, _buffer);
         return read.Status == BlobStatus.Ok && read.PayloadBytes == sizeBytes && read.ReadBytes == sizeBytes;
     }
 }

@@ -1,8 +1,6 @@
 using Nephos.Client.Objects;
-using Nephos.LocalStorage.Objects;
-using Nephos.Node.Objects.Devices;
-using Nephos.Node.Objects.Groups;
-using Nephos.Node.Objects.Namespace;
+using Nephos.Node.Objects.Cluster;
+using Nephos.Placement;
 
 namespace Nephos.Node.Objects.Repair;
 
@@ -11,11 +9,12 @@ namespace Nephos.Node.Objects.Repair;
 /// repaired; held but not referenced is removed. One pass finds whatever restarts, lost devices and lost requests left behind.
 /// </summary>
 /// <remarks>
-/// Devices are listed before references are read, so a blob that is listed, not pinned by a write under way and not referenced was
-/// never committed or was released. It is removed when two passes in a row find it so and it is older than the grace time.
+/// Devices are listed before references are read, so a blob that is listed, in no process's hands and not referenced was never
+/// committed or was released. When two passes in a row find it so and it is older than the grace time, every shard first promises
+/// that no record will ever refer to it; then it is removed.
 /// </remarks>
 internal sealed class FullCheck(
-    LocalBlobNode node, DeviceSet devices, IReadOnlyList<IndexShard> shards, BlobPins pins, BlobRepair repair, TimeSpan orphanGrace, TimeProvider time)
+    IBlobNode node, ReferenceTable references, StorageCluster cluster, BlobRepair repair, TimeSpan orphanGrace, TimeProvider time)
 {
     private const int PageEntries = 4096;
     private const int SuspectsMax = 1_000_000;
@@ -38,15 +37,18 @@ internal sealed class FullCheck(
     {
         var (atRisk, withoutSpare, missing, orphans) = (0L, 0L, 0L, 0L);
         _found = [];
-        for (var partition = 0; partition < node.Ring.PartitionCount; partition++)
+
+        // The ring may change meanwhile: then this pass counts for nothing, but it ends.
+        var ring = node.Ring;
+        for (var partition = 0; partition < ring.PartitionCount; partition++)
         {
             var started = time.GetTimestamp();
-            var held = Held(partition);
-            var unpinned = held.Keys.Where(b => !pins.IsPinned(b)).ToList();
-            var references = References(partition);
-            foreach (var (blob, lengthBytes) in references)
+            var held = await ListAsync(ring, partition);
+            var loose = held.Keys.Where(b => !cluster.MayBeReferred(b)).ToList();
+            var referred = await references.ListAsync(ring.FirstHashOf(partition), ring.LastHashOf(partition), cancellationToken);
+            foreach (var (blob, lengthBytes) in referred)
             {
-                if (IsComplete(partition, blob, lengthBytes, held))
+                if (IsComplete(ring, partition, blob, lengthBytes, held))
                 {
                     continue;
                 }
@@ -66,9 +68,9 @@ internal sealed class FullCheck(
                 }
             }
 
-            foreach (var blob in unpinned.Where(b => !references.ContainsKey(b)))
+            foreach (var blob in loose.Where(b => !referred.ContainsKey(b)))
             {
-                orphans += await DropAsync(blob, held[blob].Keys) ? 1 : 0;
+                orphans += await DropAsync(blob, held[blob].Keys, cancellationToken) ? 1 : 0;
             }
 
             await pause(time.GetElapsedTime(started), cancellationToken);
@@ -79,25 +81,23 @@ internal sealed class FullCheck(
     }
 
     /// <summary>The frames that each device holds of each blob of a partition.</summary>
-    private Dictionary<BlobId, Dictionary<int, int>> Held(int partition)
+    private async Task<Dictionary<BlobId, Dictionary<int, int>>> ListAsync(Ring ring, int partition)
     {
         var held = new Dictionary<BlobId, Dictionary<int, int>>();
-        var lastHash = node.Ring.LastHashOf(partition);
-        foreach (var slot in devices.All)
+        var (first, last) = (ring.FirstHashOf(partition), ring.LastHashOf(partition));
+        foreach (var device in ring.Devices)
         {
-            var from = new NeedleKey(node.Ring.FirstHashOf(partition), 0, 0, 0);
-            while (true)
+            FrameEntry? after = null;
+            while (await node.ListFramesAsync(device.Id, first, last, after, PageEntries) is { } page)
             {
-                var page = node.List(slot.Number, from, lastHash, PageEntries);
                 foreach (var entry in page)
                 {
-                    var blob = new BlobId(entry.Key.BlobHigh, entry.Key.BlobLow);
-                    if (!held.TryGetValue(blob, out var byDevice))
+                    if (!held.TryGetValue(entry.Blob, out var byDevice))
                     {
-                        held[blob] = byDevice = [];
+                        held[entry.Blob] = byDevice = [];
                     }
 
-                    byDevice[slot.Number] = byDevice.GetValueOrDefault(slot.Number) + 1;
+                    byDevice[device.Id] = byDevice.GetValueOrDefault(device.Id) + 1;
                 }
 
                 if (page.Count < PageEntries)
@@ -105,37 +105,14 @@ internal sealed class FullCheck(
                     break;
                 }
 
-                from = page[^1].Key with { Frame = page[^1].Key.Frame + 1 };
+                after = page[^1];
             }
         }
 
         return held;
     }
 
-    private Dictionary<BlobId, long> References(int partition)
-    {
-        var references = new Dictionary<BlobId, long>();
-        var (first, last) = (node.Ring.FirstHashOf(partition), node.Ring.LastHashOf(partition));
-        var from = new KeyBuilder(RowKeys.ReferenceTable).Number(first).ToArray();
-        var to = RowKeys.After(new KeyBuilder(RowKeys.ReferenceTable).Number(last).ToArray());
-        foreach (var shard in shards)
-        {
-            shard.Query((database, group) =>
-            {
-                using var cursor = database.OpenCursor(group);
-                for (cursor.Seek(from); cursor.IsValid && cursor.Key.SequenceCompareTo(to) < 0; cursor.Next())
-                {
-                    references[BlobId.Read(cursor.Key[9..])] = Rows.ReadReference(cursor.Value);
-                }
-
-                return true;
-            });
-        }
-
-        return references;
-    }
-
-    private bool IsComplete(int partition, BlobId blob, long lengthBytes, Dictionary<BlobId, Dictionary<int, int>> held)
+    private static bool IsComplete(Ring ring, int partition, BlobId blob, long lengthBytes, Dictionary<BlobId, Dictionary<int, int>> held)
     {
         if (!held.TryGetValue(blob, out var byDevice))
         {
@@ -143,22 +120,22 @@ internal sealed class FullCheck(
         }
 
         var frames = Frames.CountOf(lengthBytes);
-        for (var replica = 0; replica < node.Ring.ReplicaCount; replica++)
+        for (var replica = 0; replica < ring.ReplicaCount; replica++)
         {
-            if (byDevice.GetValueOrDefault(node.Ring.Primary(partition, replica)) < frames)
+            if (byDevice.GetValueOrDefault(ring.Primary(partition, replica)) < frames)
             {
                 return false;
             }
         }
 
         // Copies elsewhere are left from a primary's absence.
-        return byDevice.Count == node.Ring.ReplicaCount;
+        return byDevice.Count == ring.ReplicaCount;
     }
 
-    private async ValueTask<bool> DropAsync(BlobId blob, IEnumerable<int> holders)
+    private async ValueTask<bool> DropAsync(BlobId blob, IEnumerable<int> holders, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        if (now - blob.Created < orphanGrace || pins.OldestRead() < now - orphanGrace || _found.Count >= SuspectsMax)
+        if (now - blob.Created < orphanGrace || cluster.OldestRead() < now - orphanGrace || _found.Count >= SuspectsMax)
         {
             return false;
         }
@@ -166,6 +143,11 @@ internal sealed class FullCheck(
         if (!_suspects.Contains(blob))
         {
             _found.Add(blob);
+            return false;
+        }
+
+        if (!await references.CondemnAsync(blob, cancellationToken))
+        {
             return false;
         }
 

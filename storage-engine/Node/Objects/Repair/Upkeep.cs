@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Logging;
 using Nephos.Client.Objects;
+using Nephos.Kernel.State;
 using Nephos.LocalStorage.Objects;
+using Nephos.Node.Objects.Cluster;
 using Nephos.Node.Objects.Devices;
 using Nephos.Node.Objects.Groups;
 using Nephos.Node.Objects.Namespace;
@@ -21,7 +23,8 @@ internal sealed partial class Upkeep : IAsyncDisposable
     private readonly IReadOnlyList<IndexShard> _shards;
     private readonly PayloadStore _payloads;
     private readonly RiskLedger _ledger;
-    private readonly BlobPins _pins;
+    private readonly StorageCluster _cluster;
+    private readonly ReferenceTable _references;
     private readonly UpkeepOptions _options;
     private readonly TimeProvider _time;
     private readonly TaskScheduler _background;
@@ -35,19 +38,24 @@ internal sealed partial class Upkeep : IAsyncDisposable
     private volatile bool _isUrgent;
 
     public Upkeep(
-        DeviceSet devices, IReadOnlyList<IndexShard> shards, LocalBlobNode node, PayloadStore payloads, RiskLedger ledger, BlobPins pins,
-        UpkeepOptions options, ShardHost host, ILogger logger)
+        DeviceSet devices, IReadOnlyList<IndexShard> shards, IBlobNode node, PayloadStore payloads, RiskLedger ledger, StorageCluster cluster,
+        ReferenceTable references, UpkeepOptions options, ShardHost host, ILogger logger)
     {
-        (_devices, _shards, _payloads, _ledger, _pins) = (devices, shards, payloads, ledger, pins);
+        (_devices, _shards, _payloads, _ledger, _cluster, _references) = (devices, shards, payloads, ledger, cluster, references);
         (_options, _time, _background, _logger) = (options, host.Time, host.Background, logger);
         _ledgerRepair = new BlobRepair(node, devices);
         _checkRepair = new BlobRepair(node, devices);
-        Check = new FullCheck(node, devices, shards, pins, _checkRepair, options.OrphanGrace, host.Time);
+        Check = new FullCheck(node, references, cluster, _checkRepair, options.OrphanGrace, host.Time);
     }
 
     public FullCheck Check { get; }
 
+    /// <summary>What concerns the whole store is done by the process that writes the first shard.</summary>
+    public bool IsKeeper => _shards[0].IsWriter;
+
     public DateTimeOffset? LastFullCheck { get; private set; }
+
+    public KeeperReport Report => new(Check.AtRisk, Check.WithoutSpare, Check.Missing, LastFullCheck);
 
     public long Repaired => _ledgerRepair.Repaired + _checkRepair.Repaired;
 
@@ -92,7 +100,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
                     await step(_stop.Token);
                 }
                 catch (Exception failure) when (failure is ObjectEngineException or IOException or RocksDbSharp.RocksDbException
-                    or ReplicaUnavailableException or InvalidDataException)
+                    or ReplicaUnavailableException or InvalidDataException or StateUnavailableException)
                 {
                     LogStepFailed(failure, name);
                 }
@@ -117,6 +125,21 @@ internal sealed partial class Upkeep : IAsyncDisposable
                 await WaitForCheckAsync(Check.HasSuspects ? _options.SuspectPeriod : _options.FullCheckPeriod);
                 try
                 {
+                    if (!IsKeeper)
+                    {
+                        await Task.Delay(_options.LedgerPeriod, _time, _stop.Token);
+                        WantCheck();
+                        continue;
+                    }
+
+                    if (!_cluster.AllFollow(_devices.Ring.Version))
+                    {
+                        // What is written by the ring before would not be where this check looks.
+                        await Task.Delay(_options.RingPeriod, _time, _stop.Token);
+                        _checkWanted.TrySetResult();
+                        continue;
+                    }
+
                     _ledger.HasOverflowed = false;
                     await Check.RunAsync(PauseAsync, _stop.Token);
                     if (!_checkWanted.Task.IsCompleted)
@@ -128,7 +151,8 @@ internal sealed partial class Upkeep : IAsyncDisposable
 
                     LogChecked(Check.AtRisk, Check.Missing, Check.Orphans, Repaired);
                 }
-                catch (Exception failure) when (failure is ObjectEngineException or IOException or RocksDbSharp.RocksDbException or InvalidDataException)
+                catch (Exception failure) when (failure is ObjectEngineException or IOException or RocksDbSharp.RocksDbException
+                    or ReplicaUnavailableException or InvalidDataException)
                 {
                     LogStepFailed(failure, "full check");
                     await Task.Delay(_options.LedgerPeriod, _time, _stop.Token);
@@ -178,12 +202,12 @@ internal sealed partial class Upkeep : IAsyncDisposable
         foreach (var blob in _ledger.Take(LedgerStepBlobs))
         {
             var started = _time.GetTimestamp();
-            if (_pins.IsPinned(blob))
+            if (_cluster.IsPinnedHere(blob))
             {
                 continue; // Still being written.
             }
 
-            if (FindReference(blob) is not { } lengthBytes
+            if (await _references.FindAsync(blob, cancellationToken) is not { } lengthBytes
                 || await _ledgerRepair.RunAsync(blob, lengthBytes, verify: true, cancellationToken) == RepairOutcome.Safe)
             {
                 _ledger.Clear(blob);
@@ -193,31 +217,19 @@ internal sealed partial class Upkeep : IAsyncDisposable
         }
     }
 
-    private long? FindReference(BlobId blob)
-    {
-        foreach (var shard in _shards)
-        {
-            if (shard.Query((database, group) => database.Get(group, RowKeys.Reference(blob))) is { } row)
-            {
-                return Rows.ReadReference(row);
-            }
-        }
-
-        return null;
-    }
-
     /// <summary>Removes the bytes of released blobs everywhere, then forgets that they were released. What is on devices that are away is found as unreferenced when they return.</summary>
     private async Task RemoveReleasedAsync(CancellationToken cancellationToken)
     {
         var before = _time.GetUtcNow() - _options.ReleasedDelay;
-        before = _pins.OldestRead() < before ? _pins.OldestRead() : before;
+        before = _cluster.OldestRead() < before ? _cluster.OldestRead() : before;
         long toRemove = 0;
-        foreach (var shard in _shards)
+        foreach (var shard in _shards.Where(s => s.IsWriter))
         {
             var from = RowKeys.Released(0);
             while (true)
             {
-                var rows = shard.Query((database, group) => ReadTable(database, group, from, ReleasedStepRows));
+                var start = from;
+                var rows = await shard.QueryAsync((database, group) => ReadTable(database, group, start, ReleasedStepRows), cancellationToken);
                 var due = rows.Where(r => Rows.ReadReleased(r.Value).At <= before).ToList();
                 toRemove += rows.Sum(r => Rows.ReadReleased(r.Value).Extents.Length);
                 foreach (var some in due.SelectMany(r => Rows.ReadReleased(r.Value).Extents).Chunk(RemovedAtOnce))
@@ -264,14 +276,15 @@ internal sealed partial class Upkeep : IAsyncDisposable
     {
         var now = _time.GetUtcNow();
         var end = RowKeys.Expiry(now, ulong.MaxValue);
-        foreach (var shard in _shards)
+        foreach (var shard in _shards.Where(s => s.IsWriter))
         {
-            var due = shard.Query((database, group) => ReadTable(database, group, RowKeys.Expiry(default, 0), ReleasedStepRows))
-                .Where(r => r.Key.AsSpan().SequenceCompareTo(end) <= 0);
+            var rows = await shard.QueryAsync(
+                (database, group) => ReadTable(database, group, RowKeys.Expiry(default, 0), ReleasedStepRows), cancellationToken);
+            var due = rows.Where(r => r.Key.AsSpan().SequenceCompareTo(end) <= 0);
             foreach (var (key, value) in due)
             {
                 var expiry = Rows.ReadExpiry(value);
-                await shard.ExecuteAsync(rows => ExpiryOperations.Expire(rows, key, expiry, now), CancellationToken.None);
+                await shard.ExecuteAsync(transaction => ExpiryOperations.Expire(transaction, key, expiry, now), CancellationToken.None);
             }
         }
     }
