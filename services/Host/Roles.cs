@@ -23,7 +23,8 @@ internal static class Roles
         new("compute", b => b.AddCompute(), a => a.MapCompute()) { Sections = ["Compute"] },
         new("volume", b => b.AddBlockStorage(), a => a.MapBlockStorage()) { Sections = ["BlockStorage"] },
         new("storage", b => b.AddBlockDevices(), a => a.MapBlockDevices()) { Sections = ["BlockDevices"] },
-        new("object", b => { b.AddObjectDevices(); b.AddObjectStorage(); }, a => { a.MapObjectStorage(); a.MapObjectDevices(); }) { Sections = ["ObjectDevices", "ObjectStorage"] },
+        new("objectstore", b => b.AddObjectStore(), a => a.MapObjectStore()) { Sections = ["ObjectDevices"] },
+        new("object", b => { b.AddObjectFront(); b.AddObjectStorage(); }, a => { a.MapObjectStorage(); a.MapObjectFront(); }) { Sections = ["ObjectDevices", "ObjectStorage"] },
         new("gateway", b => b.AddGateway(), a => a.MapGateway(), InAll: false),
         new("hypervisor", b => b.AddHypervisor(), a => a.MapHypervisor()) { Sections = ["Hypervisor", "NodeNetwork"] },
     ];

@@ -10,13 +10,32 @@ internal static class RingCommand
     public static Command Create()
     {
         var command = new Command("ring", "Show and change which devices hold the objects");
+        command.Subcommands.Add(RingBenchCommand.Create());
+        command.Subcommands.Add(Power());
         command.Subcommands.Add(Weighted("plan", "Show what setting a weight would move", withWeight: true, PlanAsync));
         command.Subcommands.Add(Weighted("set-weight", "Change a device's share; data follows in the background", withWeight: true, SetAsync));
         command.Subcommands.Add(Weighted("drain", "Move everything off a device", withWeight: false, SetAsync));
+        command.Subcommands.Add(Weighted("add", "Take a device of a storage process into the ring, or back into it", withWeight: true, AddAsync));
+        command.Subcommands.Add(Weighted("remove", "Take a drained or lost device out of the ring", withWeight: false, RemoveAsync));
         var state = ServeCommand.StateOption();
         var status = new Command("status", "Show the ring and whether the data follows it") { state };
         status.SetAction((parse, cancellationToken) => StatusAsync(parse.GetValue(state)!, cancellationToken));
         command.Subcommands.Add(status);
+        return command;
+    }
+
+    private static Command Power()
+    {
+        var state = ServeCommand.StateOption();
+        var power = new Argument<int>("power") { Description = "2 to this power partitions, 0 to 16" };
+        var command = new Command("power", "Change the number of partitions; more move nothing, fewer move data in the background") { state, power };
+        command.SetAction(async (parse, cancellationToken) =>
+        {
+            using var connection = await AdminConnection.OpenAsync(parse.GetValue(state)!, cancellationToken);
+            Print(await new Wire.ObjectRing.ObjectRingClient(connection.Channel).SetPartitionPowerAsync(
+                new Wire.PartitionPower { Power = parse.GetValue(power) }, connection.Options(cancellationToken)));
+            return 0;
+        });
         return command;
     }
 
@@ -61,6 +80,12 @@ internal static class RingCommand
 
     private static async Task SetAsync(Wire.ObjectRing.ObjectRingClient ring, Wire.DeviceWeight request, Grpc.Core.CallOptions options) =>
         Print(await ring.SetDeviceWeightAsync(request, options));
+
+    private static async Task AddAsync(Wire.ObjectRing.ObjectRingClient ring, Wire.DeviceWeight request, Grpc.Core.CallOptions options) =>
+        Print(await ring.AddDeviceAsync(request, options));
+
+    private static async Task RemoveAsync(Wire.ObjectRing.ObjectRingClient ring, Wire.DeviceWeight request, Grpc.Core.CallOptions options) =>
+        Print(await ring.RemoveDeviceAsync(new Wire.RemoveDeviceRequest { Device = request.Device }, options));
 
     private static void Print(Wire.RingStatus status)
     {

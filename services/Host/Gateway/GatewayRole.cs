@@ -22,6 +22,7 @@ internal static class GatewayRole
         ("compute", "/compute", "/nephos.compute."),
         ("volume", "/volume", "/nephos.blockstorage."),
         ("object", "/object", "/nephos.objectstorage."),
+        ("object", "/object", "/nephos.storage.v1.ObjectRing/"),
     ];
 
     public static void AddGateway(this WebApplicationBuilder builder) => builder.Services.AddHttpForwarder();

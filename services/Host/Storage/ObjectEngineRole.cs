@@ -1,31 +1,79 @@
 using System.ComponentModel.DataAnnotations;
 using Nephos.Client.Objects;
+using Nephos.Client.Transport;
 using Nephos.Hosting;
 using Nephos.Hosting.StatusPages;
 using Nephos.Node.Objects;
 
 namespace Nephos.Host.Storage;
 
-/// <summary>Puts the object engine of this process behind the object service.</summary>
+/// <summary>
+/// The object engine of a process: with devices and shards where the role <c>objectstore</c> is, and only a way to theirs where the object
+/// service runs without it. A process with both roles is the whole store, unless it is told where to listen for others.
+/// </summary>
 internal static class ObjectEngineRole
 {
-    public static void AddObjectDevices(this WebApplicationBuilder builder)
+    private const string StoreRole = "objectstore", FrontRole = "object";
+
+    public static void AddObjectStore(this WebApplicationBuilder builder) => AddEngine(builder);
+
+    public static void AddObjectFront(this WebApplicationBuilder builder)
     {
+        if (!Has(builder, StoreRole))
+        {
+            AddEngine(builder);
+        }
+
+        builder.Services.AddSingleton<ObjectRingGrpcService>();
+    }
+
+    public static void MapObjectStore(this WebApplication app)
+    {
+        // Its calls come over the storage transport.
+    }
+
+    public static void MapObjectFront(this WebApplication app) => app.MapGrpcService<ObjectRingGrpcService>();
+
+    private static void AddEngine(WebApplicationBuilder builder)
+    {
+        var (hasDevices, isFront) = (Has(builder, StoreRole), Has(builder, FrontRole));
         builder.Services.AddNephosOptions<ObjectDevicesOptions>(ObjectDevicesOptions.Section);
         builder.Services.AddSingleton<IConfigurationMaster, StateConfigurationMaster>();
         builder.Services.AddObjectEngine(provider =>
         {
-            var options = provider.GetRequiredService<ObjectDevicesOptions>();
-            var directory = options.Directory.Length > 0
-                ? options.Directory
-                : Path.Combine(provider.GetRequiredService<NephosOptions>().StateDirectory, "objects");
-            return ObjectEngineOptions.Under(directory, options.Devices);
+            var (nephos, options) = (provider.GetRequiredService<NephosOptions>(), provider.GetRequiredService<ObjectDevicesOptions>());
+            return hasDevices && isFront && options.Listen.Length == 0
+                ? ObjectEngineOptions.Under(options.DirectoryIn(nephos), options.Devices)
+                : InCluster(nephos, options, hasDevices);
         });
         builder.Services.AddSingleton<IStatusFacts, ObjectEngineFacts>();
-        builder.Services.AddSingleton<ObjectRingGrpcService>();
+        builder.Services.AddHostedService<ObjectMetrics>();
     }
 
-    public static void MapObjectDevices(this WebApplication app) => app.MapGrpcService<ObjectRingGrpcService>();
+    private static ObjectEngineOptions InCluster(NephosOptions nephos, ObjectDevicesOptions options, bool hasDevices) => new()
+    {
+        Cluster = new ObjectClusterOptions
+        {
+            Name = hasDevices ? nephos.NodeName : $"{nephos.NodeName}-front",
+            Transport = new SocketTransport(StorageKey.ReadOrCreate(nephos.SecretsDirectory), TimeProvider.System),
+            Listen = hasDevices ? options.AddressIn(nephos) : null,
+            NodesAtFirst = options.NodesAtFirst,
+        },
+        Devices = hasDevices
+            ? [
+                .. Enumerable.Range(options.FirstDevice, options.Devices).Select(n => new ObjectDeviceLocation(
+                    n, Path.Combine(options.DirectoryIn(nephos), $"device-{n}"), options.Zone.Length > 0 ? options.Zone : nephos.NodeName, 1) { Node = nephos.NodeName }),
+            ]
+            : [],
+        ConfigurationDirectory = options.DirectoryIn(nephos),
+    };
+
+    private static bool Has(WebApplicationBuilder builder, string role)
+    {
+        var options = new NephosOptions();
+        builder.Configuration.GetSection(NephosOptions.Section).Bind(options);
+        return options.HasRole(Roles.All.First(r => r.Name == role));
+    }
 }
 
 /// <summary>Where objects are kept. Configuration section <c>ObjectDevices</c>.</summary>
@@ -36,9 +84,41 @@ internal sealed class ObjectDevicesOptions
     /// <summary>Holds one directory per device; <c>objects</c> in the state directory when empty.</summary>
     public string Directory { get; set; } = "";
 
-    /// <summary>Each is a zone of its own.</summary>
-    [Range(3, 64)]
+    /// <summary>Devices of this process. When it is the whole store at least three, each a zone of its own.</summary>
+    [Range(1, 64)]
     public int Devices { get; set; } = 4;
+
+    /// <summary>The number of its first device; the others follow. No two processes of a store have a number in common.</summary>
+    [Range(0, 1_000_000)]
+    public int FirstDevice { get; set; }
+
+    /// <summary>The failure domain of all its devices; the node's name when empty.</summary>
+    public string Zone { get; set; } = "";
+
+    /// <summary>
+    /// Where other processes of the store reach this one: <c>unix:PATH</c> or <c>tcp:HOST:PORT</c>. When empty, a process that is not the
+    /// whole store listens on <c>run/objects.sock</c> in its state directory.
+    /// </summary>
+    [RegularExpression("^(unix:/.+|tcp:.+:[0-9]{1,5})$", ErrorMessage = "must be unix:/PATH or tcp:HOST:PORT")]
+    public string Listen { get; set; } = "";
+
+    /// <summary>A new store of several processes waits for so many with devices before it places anything.</summary>
+    [Range(1, 1000)]
+    public int NodesAtFirst { get; set; } = 3;
+
+    public string DirectoryIn(NephosOptions nephos) => Directory.Length > 0 ? Directory : Path.Combine(nephos.StateDirectory, "objects");
+
+    public StorageAddress AddressIn(NephosOptions nephos)
+    {
+        if (Listen.Length > 0)
+        {
+            return StorageAddress.Parse(Listen);
+        }
+
+        var run = Path.Combine(nephos.StateDirectory, "run");
+        System.IO.Directory.CreateDirectory(run);
+        return StorageAddress.Unix(Path.Combine(run, "objects.sock"));
+    }
 }
 
 /// <summary>The health of the engine on the status page.</summary>
@@ -50,6 +130,15 @@ internal sealed class ObjectEngineFacts(IObjectEngine engine) : IStatusFacts
         {
             var status = engine.GetStatus();
             yield return KeyValuePair.Create("objects.at_risk", $"{status.BlobsAtRisk}");
+            yield return KeyValuePair.Create("objects.safe_in", status.SafeIn is { } safe ? $"{safe.TotalSeconds:0} s" : "not known");
+            yield return KeyValuePair.Create("objects.without_spare", $"{status.BlobsWithoutSpare}");
+            yield return KeyValuePair.Create("objects.checked", status.LastFullCheck is { } at ? $"{at:u}" : "not since something was lost");
+            foreach (var shard in status.Shards)
+            {
+                yield return KeyValuePair.Create(
+                    $"objects.shard.{shard.Shard}", $"{shard.State}, epoch {shard.Epoch}, {shard.ReplicasInSync} of {shard.Replicas} in sync {shard.Reason}".TrimEnd());
+            }
+
             yield return KeyValuePair.Create("objects.missing", $"{status.BlobsMissing}");
             yield return KeyValuePair.Create("objects.repaired", $"{status.BlobsRepaired}");
             yield return KeyValuePair.Create("objects.to_remove", $"{status.BlobsToRemove}");

@@ -35,16 +35,32 @@ internal sealed class ObjectRingGrpcService(IObjectRing ring) : Wire.ObjectRing.
         }
     }
 
-    public override async Task<Wire.RingStatus> SetDeviceWeight(Wire.DeviceWeight request, ServerCallContext context)
+    public override Task<Wire.RingStatus> SetDeviceWeight(Wire.DeviceWeight request, ServerCallContext context) =>
+        ChangeAsync(context, () => ring.SetWeightAsync(request.Device, request.Weight, context.CancellationToken));
+
+    public override Task<Wire.RingStatus> AddDevice(Wire.DeviceWeight request, ServerCallContext context) =>
+        ChangeAsync(context, () => ring.AddAsync(request.Device, request.Weight, context.CancellationToken));
+
+    public override Task<Wire.RingStatus> RemoveDevice(Wire.RemoveDeviceRequest request, ServerCallContext context) =>
+        ChangeAsync(context, () => ring.RemoveAsync(request.Device, context.CancellationToken));
+
+    public override Task<Wire.RingStatus> SetPartitionPower(Wire.PartitionPower request, ServerCallContext context) =>
+        ChangeAsync(context, () => ring.SetPartitionPowerAsync(request.Power, context.CancellationToken));
+
+    private async Task<Wire.RingStatus> ChangeAsync(ServerCallContext context, Func<Task> change)
     {
         context.GetOperation().RequireAdmin("change the ring");
         try
         {
-            await ring.SetWeightAsync(request.Device, request.Weight, context.CancellationToken);
+            await change();
         }
         catch (ArgumentException refused)
         {
             throw Refuse(refused);
+        }
+        catch (ObjectEngineException failure)
+        {
+            throw Faults.Unavailable(failure.Message, failure);
         }
 
         return ToWire(ring.GetStatus());

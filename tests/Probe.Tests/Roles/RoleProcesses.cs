@@ -61,16 +61,35 @@ internal sealed class RoleProcesses : IAsyncDisposable
 
     private string Etcd { get; set; } = "";
 
-    public Process Start(string role)
+    public Process Start(string role) => Start(role, role, []);
+
+    /// <summary>Starts a storage process of the object store with two devices; again, when it ran before.</summary>
+    public Process StartStore(int number)
     {
-        string[] peers = [.. _ports.Where(other => other.Key != role)
+        var name = StoreName(number);
+        _ports.TryAdd(name, FreePortBase());
+        return Start("objectstore", name, ["--set", "ObjectDevices:Devices=2", "--set", $"ObjectDevices:FirstDevice={2 * number}"]);
+    }
+
+    public static string StoreName(int number) => $"store-{number}";
+
+    private Process Start(string role, string name, string[] more)
+    {
+        // Of what was said by an earlier life nothing counts.
+        var ready = Path.Combine(_folder.FullName, name, "run", "ready");
+        if (File.Exists(ready))
+        {
+            File.Delete(ready);
+        }
+
+        string[] peers = [.. _ports.Where(other => other.Key != name && !other.Key.StartsWith("store-", StringComparison.Ordinal))
             .SelectMany(other => new[] { "--set", $"Nephos:Services:{other.Key}=http://127.0.0.1:{other.Value + 1}" })];
         return Run(Environment.ProcessPath!,
         [
-            "exec", Path.Combine(AppContext.BaseDirectory, "nephos.dll"), "serve", "--roles", role, "--node", role,
-            "--state", Path.Combine(_folder.FullName, role), "--port-base", $"{_ports[role]}",
+            "exec", Path.Combine(AppContext.BaseDirectory, "nephos.dll"), "serve", "--roles", role, "--node", name,
+            "--state", Path.Combine(_folder.FullName, name), "--port-base", $"{_ports[name]}",
             "--set", $"Nephos:SecretsDirectory={Path.Combine(_folder.FullName, "secrets")}",
-            "--set", "State:Engine=Etcd", "--set", $"State:EtcdEndpoints:0={Etcd}", .. peers,
+            "--set", "State:Engine=Etcd", "--set", $"State:EtcdEndpoints:0={Etcd}", .. peers, .. more,
         ]);
     }
 
@@ -89,7 +108,11 @@ internal sealed class RoleProcesses : IAsyncDisposable
     {
         foreach (var process in Enumerable.Reverse(_processes))
         {
-            process.Kill();
+            if (!process.HasExited)
+            {
+                process.Kill();
+            }
+
             await process.WaitForExitAsync().WaitAsync(StopPatience);
             process.Dispose();
         }

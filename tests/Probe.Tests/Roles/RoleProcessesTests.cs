@@ -23,6 +23,11 @@ public sealed class RoleProcessesTests
         var identity = cloud.Start("identity");
         await cloud.WaitUntilReadyAsync("identity", identity);
         Assert.False(cloud.IsReady("compute"), "compute was ready without the services it calls");
+        for (var store = 0; store < 3; store++)
+        {
+            cloud.StartStore(store);
+        }
+
         foreach (var role in new[] { "network", "object", "image", "gateway", "volume" })
         {
             // The volume role calls the storage role, which is not told of here and so is looked for in its own process.
@@ -61,7 +66,7 @@ public sealed class RoleProcessesTests
         Assert.Equal(HttpStatusCode.Unauthorized, status);
     }
 
-    private static async Task<IdentityWire.IssueTokenResponse> IssueAsync(GrpcChannel channel, string password)
+    internal static async Task<IdentityWire.IssueTokenResponse> IssueAsync(GrpcChannel channel, string password)
     {
         var domain = new IdentityWire.DomainReference { Id = "default" };
         return await new IdentityWire.Tokens.TokensClient(channel).IssueTokenAsync(new IdentityWire.IssueTokenRequest
