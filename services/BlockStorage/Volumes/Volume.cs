@@ -91,4 +91,6 @@ internal sealed record Volume
 
 /// <param name="DiskFormat">raw or qcow2.</param>
 /// <param name="AskedAt">The image is made right after; one that is still missing later never will be.</param>
-internal sealed record VolumeUpload(string ImageId, string ImageName, string DiskFormat, string ContainerFormat, DateTimeOffset AskedAt = default);
+/// <param name="ImageMade">It was made: when it is missing, somebody has deleted it.</param>
+internal sealed record VolumeUpload(
+    string ImageId, string ImageName, string DiskFormat, string ContainerFormat, DateTimeOffset AskedAt = default, bool ImageMade = false);

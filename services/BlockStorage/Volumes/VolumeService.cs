@@ -256,9 +256,10 @@ internal sealed partial class VolumeService(
         if (wanted.ContainerFormat != "bare") throw Faults.Invalid("container_format", "must be bare");
         if (wanted.ImageName.Length is 0 or > InputRules.NameCharsMax) throw Faults.Invalid("image_name", $"has 1 to {InputRules.NameCharsMax} characters");
         var view = await GetAsync(operation, id, cancellationToken);
-        if (wanted.ImageId.Length > 0 && (view.Volume.Upload?.ImageId == wanted.ImageId || await images.ExistsAsync(wanted.ImageId, cancellationToken)))
+        var again = wanted.ImageId.Length > 0 && view.Volume.Upload?.ImageId == wanted.ImageId;
+        if ((again && view.Volume.Upload!.ImageMade) || (wanted.ImageId.Length > 0 && await images.ExistsAsync(wanted.ImageId, cancellationToken)))
             return (wanted.ImageId, view);
-        RequireUploadable(view, force);
+        if (!again) RequireUploadable(view, force);
         var properties = view.Volume.ImageMetadata.Where(item => !ImageFields.Contains(item.Key)).ToDictionary();
         foreach (var (key, value) in given) properties[key] = value;
         var upload = wanted with { ImageId = wanted.ImageId.Length > 0 ? wanted.ImageId : Ids.NewUuid(), AskedAt = time.GetUtcNow() };
@@ -267,6 +268,7 @@ internal sealed partial class VolumeService(
             operation, id,
             async (volume, transaction) =>
             {
+                if (volume.Upload?.ImageId == upload.ImageId) return volume;
                 RequireUploadable(await ViewAsync(volume, transaction, cancellationToken), force);
                 return volume with { Upload = upload };
             },
@@ -279,12 +281,17 @@ internal sealed partial class VolumeService(
         }
         catch (FaultException fault) when (fault.Reason != ErrorReason.Unavailable)
         {
-            await ChangeAsync(
-                operation, id, (volume, _) => Task.FromResult(volume.Upload?.ImageId == upload.ImageId ? volume with { Upload = null } : volume), cancellationToken);
+            await ChangeUploadAsync(_ => null);
             throw;
         }
+        volume = await ChangeUploadAsync(current => current with { ImageMade = true });
         worker.Nudge(id);
         return (upload.ImageId, await ViewAsync(volume, cancellationToken));
+
+        Task<Volume> ChangeUploadAsync(Func<VolumeUpload, VolumeUpload?> change) => ChangeAsync(
+            operation, id,
+            (current, _) => Task.FromResult(current.Upload is { } now && now.ImageId == upload.ImageId ? current with { Upload = change(now) } : current),
+            cancellationToken);
     }
 
     private static void RequireUploadable(VolumeView view, bool force)

@@ -164,7 +164,7 @@ internal sealed partial class VolumeSteps(
                 await images.DeleteAsync(upload.ImageId, cancellationToken);
             }
         }
-        else if (time.GetUtcNow() < upload.AskedAt + ImagePatience)
+        else if (!upload.ImageMade && time.GetUtcNow() < upload.AskedAt + ImagePatience)
         {
             throw Faults.Unavailable($"Image {upload.ImageId} is not made yet.");
         }

@@ -271,6 +271,20 @@ public sealed class VolumeTests
     }
 
     [Fact]
+    public async Task A_volume_whose_image_was_deleted_meanwhile_is_free_at_once()
+    {
+        await using var world = await StartAsync();
+        var volume = await world.CreateAsync();
+        world.Images.UploadFault = () => throw Faults.Unavailable("not now");
+        var (image, _) = await world.Volumes.UploadAsync(
+            world.User, volume.Volume.Id, new VolumeUpload("", "img", "raw", "bare"), NoProperties, "private", false, false, None);
+        world.Images.Remove(image);
+        await world.SettleAsync();
+        Assert.Equal(VolumeStatus.Available, (await world.GetAsync(volume.Volume.Id)).Status);
+        Assert.Empty(world.Devices.Snapshots);
+    }
+
+    [Fact]
     public async Task A_volume_that_is_deleted_while_it_is_uploaded_fills_its_image_first()
     {
         await using var world = await StartAsync();
