@@ -170,6 +170,9 @@ internal sealed class ServerLife(CloudClient cloud, CloudFixture things, int num
         {
             await UntilAsync("the volume is attached or not", async () => await VolumeStatusAsync() is "in-use" or "available", killed);
         }
+        // Also of a snapshot that was not answered: its image is there with its content, or it is not there.
+        await UntilAsync("every image has its content", async () =>
+            (await cloud.GetAsync($"/image/v2/images?name={Name}")).Json["images"]?.AsArray().All(image => (string)image!["status"]! == "active") == true, killed);
         if (_step.Acknowledged)
         {
             await KeptAsync(killed);
