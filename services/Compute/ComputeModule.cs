@@ -43,6 +43,8 @@ public static class ComputeModule
         services.AddSingleton<IVolumeApi, GrpcVolumeApi>();
         services.AddSingleton<IImageApi, GrpcImageApi>();
         services.AddSingleton<SecurityGroupProxy>();
+        services.AddSingleton<FloatingIpProxy>();
+        services.AddSingleton<VolumeProxy>();
         services.AddComputeCore();
     }
 

@@ -26,7 +26,9 @@ internal sealed record RebuildWish(
 internal sealed partial class InstanceService
 {
     /// <summary>Moves an instance to another flavor; capacity of both is held until it is confirmed.</summary>
-    public async Task<InstanceDetails> ResizeAsync(OperationContext operation, string id, string flavorId, CancellationToken cancellationToken)
+    /// <param name="autoDiskConfig">Null: as it is.</param>
+    public async Task<InstanceDetails> ResizeAsync(
+        OperationContext operation, string id, string flavorId, bool? autoDiskConfig, CancellationToken cancellationToken)
     {
         var details = await GetAsync(operation, id, cancellationToken);
         Flavor flavor;
@@ -56,7 +58,8 @@ internal sealed partial class InstanceService
                 transaction, instance, flavor, host: null, preferNode: instance.Claim?.NodeId, avoidNode: null, cancellationToken);
             return claim is null
                 ? throw NoValidHost(notes)
-                : await ResizedAsync(transaction, operation, MigrationKind.Resize, instance, flavor, claim, notes, now, cancellationToken);
+                : await ResizedAsync(
+                    transaction, operation, MigrationKind.Resize, instance with { AutoDiskConfig = autoDiskConfig ?? instance.AutoDiskConfig }, flavor, claim, notes, now, cancellationToken);
         }, cancellationToken);
     }
 

@@ -138,7 +138,7 @@ internal sealed class InstancesGrpcService(
         AnswerAsync(context, operation => instances.UnlockAsync(operation, request.Id, context.CancellationToken));
 
     public override Task<Wire.Instance> ResizeInstance(Wire.ResizeInstanceRequest request, ServerCallContext context) =>
-        AnswerAsync(context, operation => instances.ResizeAsync(operation, request.Id, request.FlavorId, context.CancellationToken));
+        AnswerAsync(context, operation => instances.ResizeAsync(operation, request.Id, request.FlavorId, autoDiskConfig: null, context.CancellationToken));
 
     public override Task<Wire.Instance> ConfirmResize(Wire.InstanceActionRequest request, ServerCallContext context) =>
         AnswerAsync(context, operation => instances.ConfirmResizeAsync(operation, request.Id, context.CancellationToken));

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Nephos.Compute.Proxies;
 using Nephos.Compute.Rest;
 using Nephos.Hosting.Rest;
 using Nephos.Kernel.Errors;
@@ -34,12 +35,15 @@ internal static class ServerActionEndpoints
         ["revertResize"] = Simple((instances, operation, id, cancelled) => instances.RevertResizeAsync(operation, id, cancelled)),
         ["confirmResize"] = Simple((instances, operation, id, cancelled) => instances.ConfirmResizeAsync(operation, id, cancelled), status: 204),
         ["forceDelete"] = Simple(async (instances, operation, id, cancelled) => await instances.DeleteAsync(operation, id, cancelled)),
+        ["restore"] = RestoreAsync,
         ["lock"] = LockAsync,
         ["reboot"] = RebootAsync,
         ["resize"] = ResizeAsync,
         ["rebuild"] = RebuildAsync,
         ["createImage"] = CreateImageAsync,
         ["os-getConsoleOutput"] = ConsoleAsync,
+        ["addFloatingIp"] = FloatingIpEndpoints.AddAsync,
+        ["removeFloatingIp"] = FloatingIpEndpoints.RemoveAsync,
         ["addSecurityGroup"] = AddGroupAsync,
         ["removeSecurityGroup"] = RemoveGroupAsync,
     };
@@ -63,6 +67,13 @@ internal static class ServerActionEndpoints
             return RestResult.Empty(status);
         };
 
+    /// <summary>Deleting ends at once here, so there is no server that could be brought back.</summary>
+    private static async Task<RestResult> RestoreAsync(RestCall call, InstanceService instances, string id, JsonObject body)
+    {
+        var details = await instances.GetAsync(call.Operation, id, call.Cancelled);
+        throw ComputeFaults.InvalidState(id, "restore", "vm_state", Wordings.Of(details.View.VmState));
+    }
+
     private static async Task<RestResult> LockAsync(RestCall call, InstanceService instances, string id, JsonObject body)
     {
         var reason = call.From(73) && body["lock"] is JsonObject json ? new Fields(json).Only("locked_reason").Text("locked_reason") : null;
@@ -85,7 +96,7 @@ internal static class ServerActionEndpoints
     private static async Task<RestResult> ResizeAsync(RestCall call, InstanceService instances, string id, JsonObject body)
     {
         var fields = Fields.Root(body, "resize").Only("flavorRef", "OS-DCF:diskConfig");
-        await instances.ResizeAsync(call.Operation, id, fields.TextOrNumber("flavorRef"), call.Cancelled);
+        await instances.ResizeAsync(call.Operation, id, fields.TextOrNumber("flavorRef"), ServerRequests.DiskConfig(fields), call.Cancelled);
         return RestResult.Empty(202);
     }
 

@@ -93,6 +93,7 @@ internal static class ServerDeviceEndpoints
 
     private static async Task<RestResult> UpdateVolumeAsync(RestCall call)
     {
+        InstanceService.FindDisk(await FindAsync(call), call.Route("volume"));
         if (!call.From(85))
         {
             throw ComputeFaults.Refers("volumeAttachment", "Swapping volumes is not supported; from microversion 2.85 on delete_on_termination can be changed.");

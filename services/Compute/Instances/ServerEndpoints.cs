@@ -72,7 +72,8 @@ internal static class ServerEndpoints
     private static async Task<RestResult> ListAsync(RestCall call, bool detail)
     {
         call.Limit();
-        if (ServerQueries.ToQuery(call) is not { } query)
+        // Here no limit is not the same as none: a page of no servers is empty.
+        if (ServerQueries.ToQuery(call) is not { } query || call.Query("limit") == "0")
         {
             return RestResult.Json(200, new JsonObject { ["servers"] = new JsonArray() });
         }

@@ -96,6 +96,7 @@ internal static class ServerJson
         if (call.From(75) && shape == Shape.Rebuild)
         {
             json["user_data"] = instance.UserData;
+            json.Remove("OS-EXT-SRV-ATTR:user_data");
         }
         if (call.From(9))
         {

@@ -52,7 +52,8 @@ internal static class ServerQueries
         return new InstanceQuery
         {
             AllProjects = allProjects,
-            ProjectId = admin ? call.Query("project_id") ?? call.Query("tenant_id") : null,
+            // Of all projects one; without all of them it is the caller's own, whatever is named.
+            ProjectId = admin && allProjects ? call.Query("project_id") ?? call.Query("tenant_id") : null,
             UserId = admin || call.From(83) ? call.Query("user_id") : null,
             Name = call.Query("name"),
             Statuses = statuses.Count == 0 ? null : statuses,

@@ -19,11 +19,13 @@ internal static class ExtensionEndpoints
         ("os-aggregates", "Aggregates"), ("os-attach-interfaces", "AttachInterfaces"), ("os-availability-zone", "AvailabilityZone"),
         ("os-config-drive", "ConfigDrive"), ("os-console-output", "ConsoleOutput"),
         ("os-extended-volumes", "ExtendedVolumes"), ("os-flavor-access", "FlavorAccess"), ("os-flavor-extra-specs", "FlavorExtraSpecs"),
-        ("os-flavor-manage", "FlavorManage"), ("os-flavor-rxtx", "FlavorRxtx"), ("os-hypervisors", "Hypervisors"),
+        ("os-flavor-manage", "FlavorManage"), ("os-flavor-rxtx", "FlavorRxtx"), ("os-floating-ips", "FloatingIps"), ("os-hosts", "Hosts"), ("os-hypervisors", "Hypervisors"),
         ("os-instance-actions", "InstanceActions"), ("os-keypairs", "Keypairs"), ("os-lock-server", "LockServer"),
         ("os-multiple-create", "MultipleCreate"), ("os-pause-server", "PauseServer"), ("os-quota-sets", "Quotas"),
-        ("os-security-groups", "SecurityGroups"), ("os-server-groups", "ServerGroups"), ("os-services", "Services"), ("os-simple-tenant-usage", "SimpleTenantUsage"), ("os-shelve", "Shelve"), ("os-suspend-server", "SuspendServer"),
-        ("os-user-data", "UserData"), ("os-volumes", "Volumes"), ("server-metadata", "ServerMetadata"), ("servers", "Servers"), ("versions", "Versions"),
+        ("os-networks", "Networks"),
+        ("os-security-groups", "SecurityGroups"), ("os-server-diagnostics", "ServerDiagnostics"), ("os-server-external-events", "ServerExternalEvents"),
+        ("os-server-password", "ServerPassword"), ("os-server-groups", "ServerGroups"), ("os-services", "Services"), ("os-simple-tenant-usage", "SimpleTenantUsage"), ("os-shelve", "Shelve"), ("os-suspend-server", "SuspendServer"),
+        ("os-user-data", "UserData"), ("os-volumes", "Volumes"), ("os-tenant-networks", "TenantNetworks"), ("image-metadata", "ImageMetadata"), ("server-metadata", "ServerMetadata"), ("servers", "Servers"), ("versions", "Versions"),
     ];
 
     public static void Map(RestRoutes rest, string root)

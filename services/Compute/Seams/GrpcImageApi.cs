@@ -1,3 +1,4 @@
+using Google.Protobuf.WellKnownTypes;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
@@ -30,6 +31,16 @@ internal sealed class GrpcImageApi(Wire.Images.ImagesClient images, ServiceCalls
 
     public async Task DeleteImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
         await images.DeleteImageAsync(new Wire.DeleteImageRequest { ImageId = Known(imageId) }, await calls.WithUserRightsAsync(operation, cancellationToken));
+
+    public async Task ReplacePropertiesAsync(
+        OperationContext operation, string imageId, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken) =>
+        await images.UpdateImageAsync(
+            new Wire.UpdateImageRequest
+            {
+                Image = new Wire.Image { Id = Known(imageId), Properties = { properties.ToDictionary() } },
+                UpdateMask = new FieldMask { Paths = { "properties" } },
+            },
+            await calls.WithUserRightsAsync(operation, cancellationToken));
 
     public Task DropImageAsync(string imageId, CancellationToken cancellationToken) => Gone.IsFineAsync(async () =>
         await images.DeleteImageAsync(new Wire.DeleteImageRequest { ImageId = imageId }, await calls.AsServiceAsync(cancellationToken)));

@@ -33,6 +33,10 @@ internal interface IImageApi
     /// <exception cref="FaultException">NotFound; Forbidden when protected.</exception>
     Task DeleteImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken);
 
+    /// <summary>Sets the free properties of an image: these, and no others.</summary>
+    /// <exception cref="FaultException">NotFound; Forbidden.</exception>
+    Task ReplacePropertiesAsync(OperationContext operation, string imageId, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken);
+
     /// <summary>Deletes an image that this service had made; one that is gone is no error.</summary>
     Task DropImageAsync(string imageId, CancellationToken cancellationToken);
 }

@@ -18,9 +18,14 @@ internal sealed class SecurityGroupProxy(Wire.SecurityGroups.SecurityGroupsClien
 {
     private const int PageItems = 1000;
 
-    public async Task<IReadOnlyList<GroupInfo>> ListAsync(OperationContext operation, CancellationToken cancellationToken)
+    /// <param name="allProjects">Of everybody, for administrators; else of the caller's project.</param>
+    public async Task<IReadOnlyList<GroupInfo>> ListAsync(OperationContext operation, bool allProjects, CancellationToken cancellationToken)
     {
-        var filter = new Wire.SecurityGroupFilter { ProjectIds = { operation.RequireProject() } };
+        var filter = new Wire.SecurityGroupFilter();
+        if (!allProjects || !operation.IsAdmin)
+        {
+            filter.ProjectIds.Add(operation.RequireProject());
+        }
         var answer = await groups.ListSecurityGroupsAsync(
             new Wire.ListSecurityGroupsRequest { Filter = filter, PageSize = PageItems }, await calls.WithUserRightsAsync(operation, cancellationToken));
         return [.. answer.SecurityGroups.Select(ToInfo)];
@@ -57,6 +62,10 @@ internal sealed class SecurityGroupProxy(Wire.SecurityGroups.SecurityGroupsClien
             RemoteIpPrefix = cidr ?? "",
             RemoteGroupId = remoteGroupId ?? "",
         };
+        if (!Ids.IsUuid(groupId))
+        {
+            throw ComputeFaults.Refers("parent_group_id", "Security group id is not uuid");
+        }
         if (from is >= 0)
         {
             request.PortRangeMin = from.Value;
@@ -93,9 +102,9 @@ internal sealed class SecurityGroupProxy(Wire.SecurityGroups.SecurityGroupsClien
         {
             throw Missing(id);
         }
-        catch (FaultException fault) when (fault.Rule.Code == Code.FailedPrecondition)
+        catch (FaultException fault) when (fault.Rule.Code is Code.FailedPrecondition or Code.AlreadyExists)
         {
-            // In use, or the default group: a bad request in this API.
+            // In use, the default group, or a rule that is there: a bad request in this API.
             throw ComputeFaults.Refers("security_group", fault.Message);
         }
     }

@@ -6,6 +6,10 @@ namespace Nephos.Hypervisor.Simulation;
 /// <summary>Instant machines in memory, with the same rules as the real driver: thousands of instances, no process.</summary>
 internal sealed class SimulatedHypervisor(SimulatedWorld world) : IHypervisor
 {
+    /// <summary>As long as a console that clients page through.</summary>
+    private static readonly string BootMessages =
+        string.Concat(Enumerable.Range(1, 20).Select(line => $"[    0.{line:D6}] simulated guest boots\n")) + "simulated guest\nlogin: ";
+
     private Action<Guid> _changed = _ => { };
 
     public Action<Guid> Changed
@@ -94,7 +98,7 @@ internal sealed class SimulatedHypervisor(SimulatedWorld world) : IHypervisor
     {
         if (machine.State == RunState.Held)
         {
-            machine.Console.Append("simulated guest\nlogin: ");
+            machine.Console.Append(BootMessages);
         }
         machine.State = RunState.Running;
     });

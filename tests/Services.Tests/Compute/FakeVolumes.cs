@@ -173,6 +173,13 @@ internal sealed class FakeImages : IImageApi
     public Task DeleteImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
         Images.TryRemove(imageId, out _) ? Task.CompletedTask : throw Faults.NotFound("Image", imageId);
 
+    public Task ReplacePropertiesAsync(
+        OperationContext operation, string imageId, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken)
+    {
+        Images[imageId] = Images[imageId] with { Properties = properties };
+        return Task.CompletedTask;
+    }
+
     public Task DropImageAsync(string imageId, CancellationToken cancellationToken)
     {
         Dropped.Add(imageId);

@@ -392,7 +392,7 @@ public sealed class ReconcilerTests
         await world.AddNodeAsync("node");
         var id = (await world.CreateRunningAsync()).Instance.Id;
 
-        await world.Instances.ResizeAsync(ComputeWorld.User, id, "84", None);
+        await world.Instances.ResizeAsync(ComputeWorld.User, id, "84", autoDiskConfig: null, None);
         Assert.Equal((InstanceStatus.Resize, "resize_finish"), StatusOf(await world.ReadAsync(id)));
         var resized = await world.SettleAsync(id);
         Assert.Equal((InstanceStatus.VerifyResize, null), StatusOf(resized));
@@ -412,7 +412,7 @@ public sealed class ReconcilerTests
         var id = (await world.CreateRunningAsync()).Instance.Id;
         await world.AddNodeAsync("large", vcpus: 4, memoryMib: 4096);
 
-        await world.Instances.ResizeAsync(ComputeWorld.User, id, "84", None);
+        await world.Instances.ResizeAsync(ComputeWorld.User, id, "84", autoDiskConfig: null, None);
         await world.PassAsync(id);
         var leaving = Assert.Single((await world.ReadAsync(id)).Parts!.Orders);
         Assert.Equal(("small", Wire.DesiredState.Stopped), (leaving.NodeId, leaving.ToWire().DesiredState));

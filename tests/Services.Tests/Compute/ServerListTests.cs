@@ -67,7 +67,7 @@ public sealed class ServerListTests : IAsyncLifetime
 
         Assert.Equal([_three, _two, _one], seen);
         Assert.Equal(2, pages);
-        Assert.Equal([_three, _two, _one], await ListAsync("limit=0"));
+        Assert.Empty(await ListAsync("limit=0"));
     }
 
     [Fact]

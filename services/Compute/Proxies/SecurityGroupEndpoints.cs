@@ -1,10 +1,11 @@
 using System.Text.Json.Nodes;
 using Nephos.Compute.Instances;
 using Nephos.Compute.Seams;
+using Nephos.Compute.Rest;
 using Nephos.Hosting.Rest;
 using Nephos.Kernel.Errors;
 
-namespace Nephos.Compute.Rest;
+namespace Nephos.Compute.Proxies;
 
 /// <summary>Security groups as the compute API showed them up to microversion 2.35, and those of one server, which stayed.</summary>
 internal static class SecurityGroupEndpoints
@@ -54,7 +55,7 @@ internal static class SecurityGroupEndpoints
     private static async Task<RestResult> ListAsync(RestCall call)
     {
         call.RequireBefore(GoneFrom);
-        var all = (await Proxy(call).ListAsync(call.Operation, call.Cancelled)).OrderByDescending(group => group.Name == "default").ToList();
+        var all = (await Proxy(call).ListAsync(call.Operation, call.QueryBool("all_tenants") == true, call.Cancelled)).OrderByDescending(group => group.Name == "default").ToList();
         var (items, _) = call.Page(all, group => group.Id);
         var names = await NamesAsync(call, all);
         return RestResult.Json(200, new JsonObject { ["security_groups"] = RestParts.Array(items.Select(group => Json(group, names))) });
@@ -63,7 +64,7 @@ internal static class SecurityGroupEndpoints
     private static async Task<RestResult> OfServerAsync(RestCall call)
     {
         var details = await call.Service<InstanceService>().GetAsync(call.Operation, call.Route("id"), call.Cancelled);
-        var all = await Proxy(call).ListAsync(call.Operation, call.Cancelled);
+        var all = await Proxy(call).ListAsync(call.Operation, allProjects: false, call.Cancelled);
         var ids = (details.Parts?.Ports ?? []).SelectMany(port => port.Details?.SecurityGroups ?? []).Select(group => group.Id)
             .Concat(details.Instance.SecurityGroups.Select(group => group.Id)).ToHashSet();
         var mine = all.Where(group => ids.Contains(group.Id)
@@ -89,7 +90,7 @@ internal static class SecurityGroupEndpoints
     private static async Task<Dictionary<string, GroupInfo>> NamesAsync(RestCall call, IReadOnlyList<GroupInfo> groups) =>
         groups.SelectMany(group => group.IngressRules).All(rule => rule.RemoteGroupId is null)
             ? []
-            : (await Proxy(call).ListAsync(call.Operation, call.Cancelled)).ToDictionary(group => group.Id);
+            : (await Proxy(call).ListAsync(call.Operation, allProjects: false, call.Cancelled)).ToDictionary(group => group.Id);
 
     private static async Task<(string Name, string Description)> ReadAsync(RestCall call)
     {

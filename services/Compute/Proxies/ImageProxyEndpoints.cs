@@ -1,8 +1,9 @@
 using System.Text.Json.Nodes;
 using Nephos.Compute.Seams;
+using Nephos.Compute.Rest;
 using Nephos.Hosting.Rest;
 
-namespace Nephos.Compute.Rest;
+namespace Nephos.Compute.Proxies;
 
 /// <summary>Images as the compute API showed them up to microversion 2.35.</summary>
 internal static class ImageProxyEndpoints
