@@ -24,6 +24,7 @@ public sealed class IndexDatabase : IDisposable
     internal const byte MetaTable = 0;
     private const int PrefixBytes = 4;
     private readonly IRowTable _table;
+    private readonly IWorker _collector;
 
     internal IndexDatabase(IDeviceMedium medium, string name, IndexDatabaseOptions options)
     {
@@ -38,6 +39,8 @@ public sealed class IndexDatabase : IDisposable
             medium.DeleteTable(name);
             _table = medium.OpenTable(name, table);
         }
+
+        _collector = medium.StartWorker("index garbage", _table.CollectGarbage);
     }
 
     /// <summary>Takes in one entry of a group's log.</summary>
@@ -124,7 +127,14 @@ public sealed class IndexDatabase : IDisposable
         Flush();
     }
 
-    public void Dispose() => _table.Dispose();
+    /// <summary>Frees the room of values that were replaced or deleted, in the background, when that is much.</summary>
+    public void CollectGarbage() => _collector.Wake();
+
+    public void Dispose()
+    {
+        _collector.Dispose();
+        _table.Dispose();
+    }
 
     private static ReadOnlySpan<byte> TakeKey(ref ReadOnlySpan<byte> batch)
     {

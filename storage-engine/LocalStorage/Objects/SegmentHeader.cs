@@ -26,8 +26,9 @@ public enum SegmentKind : ushort
 ///  56 zeros to 4 087
 /// 4088 u64 XXH3-64 of bytes 0 to 4 087
 /// </code>
-/// Records follow from byte 4 096. The rest of the file was written with zeros (or an earlier use) before, so that appends
-/// change no metadata of the file system and each costs one flush of the disk and nothing else.
+/// Records follow from byte 4 096. The rest of a journal's file was written with zeros (or an earlier use) before, so that
+/// appends change no metadata of the file system and each costs one flush of the disk and nothing else; a volume's is reserved and
+/// reads as zeros.
 /// </remarks>
 public readonly record struct SegmentHeader(
     SegmentKind Kind, ulong Id, ulong PreviousId, Guid DeviceId, long SizeBytes, long CreatedUnixMs)

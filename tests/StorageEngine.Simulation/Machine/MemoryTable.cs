@@ -76,6 +76,8 @@ internal sealed class MemoryTable(MemoryTableRows rows, Random random, Action ch
         (rows.Durable, _isShared) = (_current, true);
     }
 
+    public void CollectGarbage() => check();
+
     public void Dispose()
     {
         Flush();

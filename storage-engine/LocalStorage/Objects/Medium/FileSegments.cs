@@ -42,9 +42,11 @@ internal sealed class FileSegmentDirectory : ISegmentDirectory
         var unfinished = PathOf(name) + Unfinished;
         using (var file = File.OpenHandle(unfinished, FileMode.Create, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete))
         {
-            DirectIo.TryAllocate(file, header.SizeBytes);
+            // The journal's many small writes are quicker into blocks that were written before; a volume takes large ones, for
+            // which writing everything twice would cost more than the kernel's note that a block is written now.
             var zeros = new byte[1 << 20];
-            for (long position = 0; position < header.SizeBytes; position += zeros.Length)
+            var isReserved = DirectIo.TryAllocate(file, header.SizeBytes);
+            for (long position = 0; !(isReserved && header.Kind == SegmentKind.Volume) && position < header.SizeBytes; position += zeros.Length)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 RandomAccess.Write(file, zeros.AsSpan(0, (int)Math.Min(zeros.Length, header.SizeBytes - position)), position);

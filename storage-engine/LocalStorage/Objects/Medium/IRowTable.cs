@@ -31,6 +31,9 @@ internal interface IRowTable : IDisposable
     long EstimateCount();
 
     void Flush();
+
+    /// <summary>Frees room that values kept outside the sorted tables hold after they were replaced or deleted, when that is much. May take long.</summary>
+    void CollectGarbage();
 }
 
 internal interface IRowBatch : IDisposable

@@ -6,6 +6,11 @@ namespace Nephos.LocalStorage.Objects;
 internal sealed class RocksRowTable : IRowTable
 {
     private const int PersistedTier = 2;
+    private const int ForceCollection = 0;
+    private const long GarbageBytesMin = 64L << 20;
+
+    /// <summary>The share of the oldest separate values that one collection writes anew.</summary>
+    private const double CollectedShare = 0.25;
     private static readonly WriteOptions WithoutLog = new WriteOptions().DisableWal(1);
     private static readonly ReadOptions OnlyDurable = new ReadOptions().SetReadTier(PersistedTier);
     private static readonly ReadOptions PastTheCache = new ReadOptions().SetFillCache(false);
@@ -36,7 +41,6 @@ internal sealed class RocksRowTable : IRowTable
         {
             Native.Instance.rocksdb_options_set_enable_blob_files(db.Handle, 1);
             Native.Instance.rocksdb_options_set_min_blob_size(db.Handle, (ulong)separate);
-            Native.Instance.rocksdb_options_set_enable_blob_gc(db.Handle, 1);
         }
 
         _db = RocksDb.Open(db, path);
@@ -54,15 +58,40 @@ internal sealed class RocksRowTable : IRowTable
 
     public IRowCursor OpenCursor(bool fillCache) => new Cursor(_db.NewIterator(null, fillCache ? null : PastTheCache));
 
-    public long EstimateCount() => long.TryParse(_db.GetProperty("rocksdb.estimate-num-keys"), out var count) ? count : 0;
+    public long EstimateCount() => Property("rocksdb.estimate-num-keys");
 
     public void Flush() => _db.Flush(new FlushOptions().SetWaitForFlush(true));
+
+    public void CollectGarbage()
+    {
+        // Left to the compactions, every one of them would write the oldest values again, garbage among them or not.
+        var garbage = Property("rocksdb.live-blob-file-garbage-size");
+        if (garbage < GarbageBytesMin || garbage < Property("rocksdb.live-blob-file-size") / 2)
+        {
+            return;
+        }
+
+        var options = Native.Instance.rocksdb_compactoptions_create();
+        try
+        {
+            Native.Instance.rocksdb_compactoptions_set_exclusive_manual_compaction(options, 0);
+            Native.Instance.rocksdb_compactoptions_set_blob_garbage_collection_policy(options, ForceCollection);
+            Native.Instance.rocksdb_compactoptions_set_blob_garbage_collection_age_cutoff(options, CollectedShare);
+            Native.Instance.rocksdb_compact_range_opt(_db.Handle, options, (byte[]?)null, 0, null, 0);
+        }
+        finally
+        {
+            Native.Instance.rocksdb_compactoptions_destroy(options);
+        }
+    }
 
     public void Dispose()
     {
         _db.Dispose();
         GC.KeepAlive(_cache);
     }
+
+    private long Property(string name) => long.TryParse(_db.GetProperty(name), out var value) ? value : 0;
 
     private sealed class Batch : IRowBatch
     {

@@ -345,30 +345,36 @@ internal sealed class IndexReplica : IReplicaPeer
     public async ValueTask TrimAsync()
     {
         using var lease = Use();
-        if (!lease.Device.Journal.WantsTrim || lease.Device.Journal.OldestSegmentEnd(_group) is not (> 0 and var wanted))
+        while (lease.Device.Journal.WantsTrim && await TrimOldestAsync(lease.Device))
         {
-            return;
+        }
+    }
+
+    /// <summary>Gives up this replica's part of the oldest segment; false when there is nothing that may be given up.</summary>
+    private async ValueTask<bool> TrimOldestAsync(ObjectDevice device)
+    {
+        var wanted = Math.Min(device.Journal.OldestSegmentEnd(_group), Applied);
+        if (wanted == 0)
+        {
+            return false;
         }
 
-        wanted = Math.Min(wanted, Applied);
-        if (lease.Device.Index.AppliedDurably(_number).Sequence < wanted)
+        if (device.Index.AppliedDurably(_number).Sequence < wanted)
         {
-            lease.Device.Index.Flush();
+            device.Index.Flush();
         }
 
         lock (_gate)
         {
-            if (wanted > 0 && wanted <= _core.Committed)
+            if (wanted > _core.Committed || wanted <= _core.TrimmedTo.Sequence)
             {
-                _core.Trim(wanted);
+                return false;
             }
-            else
-            {
-                return;
-            }
+
+            _core.Trim(wanted);
         }
 
-        await lease.Device.Journal.TrimAsync(_group, wanted);
+        return await device.Journal.TrimAsync(_group, wanted) == StoreStatus.Ok;
     }
 
     private DeviceLease Use()

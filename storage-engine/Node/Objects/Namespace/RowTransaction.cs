@@ -11,6 +11,9 @@ namespace Nephos.Node.Objects.Namespace;
 internal sealed class RowTransaction(Func<byte[], byte[]?> read, Func<byte[], byte[], List<(byte[] Key, byte[] Value)>> scan, Entropy entropy)
 {
     private readonly Dictionary<byte[], byte[]?> _changes = new(KeyComparer.Instance);
+
+    // What the operations of a batch read in common, such as the bucket they are all in, is read once.
+    private readonly Dictionary<byte[], byte[]?> _read = new(KeyComparer.Instance);
     private readonly List<(byte[] Key, bool WasChanged, byte[]? Before)> _undo = [];
     private int _sizeBefore;
 
@@ -19,7 +22,15 @@ internal sealed class RowTransaction(Func<byte[], byte[]?> read, Func<byte[], by
     /// <summary>Bytes of all changes, roughly.</summary>
     public int SizeBytes { get; private set; }
 
-    public byte[]? Get(byte[] key) => _changes.TryGetValue(key, out var changed) ? changed : read(key);
+    public byte[]? Get(byte[] key)
+    {
+        if (_changes.TryGetValue(key, out var value) || _read.TryGetValue(key, out value))
+        {
+            return value;
+        }
+
+        return _read[key] = read(key);
+    }
 
     public void Put(byte[] key, byte[] value) => Change(key, value);
 

@@ -36,10 +36,18 @@ internal readonly ref struct ShardReader(IndexDatabase database, uint group)
         }
 
         var (shard, number) = (database, group);
+        if (version.IsCurrent)
+        {
+            return database.Get(group, RowKeys.Current(bucket.Uid, key)) is { } row
+                ? Rows.ReadObject(
+                    key, row, isLatest: true,
+                    sequence => shard.Get(number, RowKeys.Extra(bucket.Uid, sequence)),
+                    sequence => shard.Get(number, RowKeys.Inline(bucket.Uid, sequence)))
+                : EngineStatus.NoSuchKey;
+        }
+
         var rows = new RowTransaction(k => shard.Get(number, k), (from, to) => ScanRows(shard, number, from, to), Entropy.System);
-        return ObjectOperations.Find(rows, bucket.Uid, key, version, out _) is { } record
-            ? record
-            : version.IsCurrent ? EngineStatus.NoSuchKey : EngineStatus.NoSuchVersion;
+        return ObjectOperations.Find(rows, bucket.Uid, key, version, out _) is { } record ? record : EngineStatus.NoSuchVersion;
     }
 
     public Outcome<ObjectPage> Objects(ListObjects request)

@@ -297,6 +297,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
             {
                 using (lease)
                 {
+                    lease.Device.Index.CollectGarbage();
                     var started = _time.GetTimestamp();
                     var force = !lease.Device.Volumes.HasRoom;
                     if (await lease.Device.Volumes.CompactStepAsync(force, cancellationToken) && !force)
