@@ -21,11 +21,38 @@ var root = new RootCommand("Load scenarios against a running Nephos.") { state, 
 var face = new Option<string[]>("--face") { Description = "swift, s3 or both", DefaultValueFactory = _ => ["s3", "swift"], AllowMultipleArgumentsPerToken = true };
 var operation = new Option<string[]>("--operation") { Description = "put, get, head, list, delete", DefaultValueFactory = _ => ["put", "get"], AllowMultipleArgumentsPerToken = true };
 var size = new Option<string>("--size") { Description = "Object size: 4K, 1M, 64M", DefaultValueFactory = _ => "4K" };
-var objects = new Command("object", "Objects through S3 and Swift") { face, operation, size };
-objects.SetAction((parse, cancellationToken) => RunAsync(parse, target =>
-    from f in parse.GetValue(face)!
-    from o in parse.GetValue(operation)!
-    select ObjectScenarios.Create(target, f, o, Bytes(parse.GetValue(size)!), Load(parse)), cancellationToken));
+var prepared = new Option<long?>("--objects") { Description = "Objects there before the load (default 256, or 4 large ones; 10000 for list, 20000 for delete)" };
+var page = new Option<int>("--page") { Description = "Keys asked for in one listing", DefaultValueFactory = _ => 1000 };
+var rounds = new Option<int>("--rounds") { Description = "How often each load runs; with a peer by turns", DefaultValueFactory = _ => 1 };
+var peerSwift = new Option<string?>("--peer-swift") { Description = "A Swift to measure beside: its v1 authentication URL" };
+var peerS3 = new Option<string?>("--peer-s3") { Description = "An S3 endpoint to measure beside" };
+var peerUser = new Option<string>("--peer-user") { Description = "User or access key at the peer", DefaultValueFactory = _ => "" };
+var peerKey = new Option<string>("--peer-key") { Description = "Key or secret key at the peer", DefaultValueFactory = _ => "" };
+var peerRegion = new Option<string>("--peer-region") { Description = "Region of the peer's S3", DefaultValueFactory = _ => "us-east-1" };
+var peerPids = new Option<string?>("--peer-pids") { Description = "Folder of the pid files of the peer's processes on this machine, for their processor time" };
+var objects = new Command("object", "Objects through S3 and Swift, alone or beside a peer")
+{
+    face, operation, size, prepared, page, rounds, peerSwift, peerS3, peerUser, peerKey, peerRegion, peerPids,
+};
+objects.SetAction((parse, cancellationToken) => RunAsync(parse, async target =>
+{
+    var server = parse.GetValue(peerPids) is { } folder ? new ServerSessions(folder) : null;
+    List<ObjectEndpoint> endpoints = [.. parse.GetValue(face)!.Select(name => ObjectEndpoint.Of(target, name))];
+    if (parse.GetValue(peerSwift) is { } authUrl)
+    {
+        endpoints.Add(await ObjectEndpoint.SwiftAsync("peer", target.Http, authUrl, parse.GetValue(peerUser)!, parse.GetValue(peerKey)!, server, cancellationToken));
+    }
+    if (parse.GetValue(peerS3) is { } url)
+    {
+        endpoints.Add(ObjectEndpoint.S3("peer", url, parse.GetValue(peerUser)!, parse.GetValue(peerKey)!, parse.GetValue(peerRegion)!, server));
+    }
+    return
+        from o in parse.GetValue(operation)!
+        from round in Enumerable.Range(0, parse.GetValue(rounds))
+        from endpoint in round % 2 == 0 ? endpoints : Enumerable.Reverse(endpoints)
+        let load = new ObjectLoad(o, Bytes(parse.GetValue(size)!), parse.GetValue(prepared), parse.GetValue(page))
+        select ObjectScenarios.Create(target.Http, endpoint, load, Load(parse));
+}, cancellationToken));
 
 var validation = new Command("validation", "Tokens verified in this process by one thread; needs no cloud");
 validation.SetAction((parse, cancellationToken) => TokenValidation.RunAsync(TimeSpan.FromSeconds(parse.GetValue(seconds)), cancellationToken));
@@ -34,14 +61,14 @@ var tokens = new Command("tokens", "Tokens verified in process, issued by passwo
 tokens.SetAction(async (parse, cancellationToken) =>
 {
     await TokenValidation.RunAsync(TimeSpan.FromSeconds(parse.GetValue(seconds)), cancellationToken);
-    return await RunAsync(parse, target => [ControlScenarios.IssueTokens(target, Load(parse)), ControlScenarios.IssueTokensByToken(target, Load(parse))], cancellationToken);
+    return await RunAsync(parse, target => Made([ControlScenarios.IssueTokens(target, Load(parse)), ControlScenarios.IssueTokensByToken(target, Load(parse))]), cancellationToken);
 });
 
 var grpc = new Command("grpc", "Small calls over gRPC");
-grpc.SetAction((parse, cancellationToken) => RunAsync(parse, target => [ControlScenarios.ListFlavors(target, Load(parse))], cancellationToken));
+grpc.SetAction((parse, cancellationToken) => RunAsync(parse, target => Made([ControlScenarios.ListFlavors(target, Load(parse))]), cancellationToken));
 
 var create = new Command("servers", "Requests to create servers; meant for --set Hypervisor:Driver=simulated");
-create.SetAction((parse, cancellationToken) => RunAsync(parse, target => [ControlScenarios.CreateServers(target, Load(parse))], cancellationToken));
+create.SetAction((parse, cancellationToken) => RunAsync(parse, target => Made([ControlScenarios.CreateServers(target, Load(parse))]), cancellationToken));
 
 var count = new Option<int>("--count") { Description = "Servers", DefaultValueFactory = _ => 200 };
 var boot = new Command("boot", "Create servers, wait until all are ACTIVE, list them") { count };
@@ -78,14 +105,14 @@ foreach (var command in new[] { objects, validation, tokens, grpc, create, boot,
 }
 return await root.Parse(args).InvokeAsync();
 
-async Task<int> RunAsync(ParseResult parse, Func<Target, IEnumerable<Scenario>> scenarios, CancellationToken cancellationToken)
+async Task<int> RunAsync(ParseResult parse, Func<Target, Task<IEnumerable<Scenario>>> scenarios, CancellationToken cancellationToken)
 {
     using var target = await Target.OpenAsync(parse.GetValue(state)!, cancellationToken);
     var results = new List<(Scenario, ScenarioStats)>();
-    foreach (var scenario in scenarios(target))
+    foreach (var scenario in await scenarios(target))
     {
         Console.Error.WriteLine($"running {scenario.Name}");
-        results.Add((scenario, await new ScenarioRunner(target.Process).RunAsync(scenario, cancellationToken)));
+        results.Add((scenario, await new ScenarioRunner().RunAsync(scenario, cancellationToken)));
     }
     ReportWriter.WriteConsole(results);
     if (parse.GetValue(report) is { } directory)
@@ -94,6 +121,8 @@ async Task<int> RunAsync(ParseResult parse, Func<Target, IEnumerable<Scenario>> 
     }
     return results.All(result => result.Item2.Succeeded > 0 && result.Item2.Failed == 0) ? 0 : 1;
 }
+
+static Task<IEnumerable<Scenario>> Made(IEnumerable<Scenario> scenarios) => Task.FromResult(scenarios);
 
 IReadOnlyList<LoadSimulation> Load(ParseResult parse)
 {

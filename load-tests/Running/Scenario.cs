@@ -14,6 +14,9 @@ public sealed record Scenario(
 {
     /// <summary>Iterations before the measured ones, with the first simulation's copies.</summary>
     public TimeSpan WarmUp { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Who does the work; null when its processes are not on this machine or not known.</summary>
+    public required IProcessorTime? Server { get; init; }
 }
 
 /// <summary>What an iteration knows of itself.</summary>

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Nephos.LoadTests.Running;
 
 /// <summary>Runs the simulations of a scenario one after the other.</summary>
-public sealed class ScenarioRunner(ServerProcess? server)
+public sealed class ScenarioRunner
 {
     /// <summary>Open iterations that may be in flight; beyond it arrivals count as failed.</summary>
     private const int MaxInFlight = 10_000;
@@ -20,14 +20,14 @@ public sealed class ScenarioRunner(ServerProcess? server)
                 await SimulateAsync(scenario, scenario.Simulations[0] with { During = scenario.WarmUp }, new ScenarioStats(), Stopwatch.StartNew(), cancellationToken);
             }
             var stats = new ScenarioStats();
-            var cpu = server?.CpuTime();
+            var cpu = scenario.Server?.CpuTime();
             var clock = Stopwatch.StartNew();
             foreach (var simulation in scenario.Simulations)
             {
                 await SimulateAsync(scenario, simulation, stats, clock, cancellationToken);
             }
             stats.Duration = clock.Elapsed;
-            stats.ServerCpu = server?.CpuTime() - cpu;
+            stats.ServerCpu = scenario.Server?.CpuTime() - cpu;
             return stats;
         }
         finally

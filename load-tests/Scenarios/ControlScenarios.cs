@@ -14,7 +14,10 @@ internal static class ControlScenarios
         {
             await target.IssueTokenAsync(context.Cancelled);
             return Response.Ok();
-        }, Nothing, load);
+        }, Nothing, load)
+        {
+            Server = target.Process,
+        };
 
     public static Scenario IssueTokensByToken(Target target, IReadOnlyList<LoadSimulation> load) => new(
         "token by token (REST)", Nothing, async context =>
@@ -25,7 +28,10 @@ internal static class ControlScenarios
             });
             using var response = await target.Http.SendAsync(request, context.Cancelled);
             return response.IsSuccessStatusCode ? Response.Ok() : Response.Fail($"{(int)response.StatusCode}");
-        }, Nothing, load);
+        }, Nothing, load)
+        {
+            Server = target.Process,
+        };
 
     public static Scenario ListFlavors(Target target, IReadOnlyList<LoadSimulation> load)
     {
@@ -42,7 +48,10 @@ internal static class ControlScenarios
             {
                 channel.Dispose();
                 return Task.CompletedTask;
-            }, load);
+            }, load)
+        {
+            Server = target.Process,
+        };
     }
 
     /// <summary>The create request alone; servers are deleted in the end. Meant for the simulated hypervisor.</summary>
@@ -65,7 +74,7 @@ internal static class ControlScenarios
             cancellationToken => ServerSetup.DeleteAsync(target, servers, cancellationToken),
             load)
         {
-            WarmUp = TimeSpan.FromSeconds(1),
+            Server = target.Process,
         };
     }
 

@@ -3,41 +3,92 @@ using Nephos.LoadTests.Running;
 
 namespace Nephos.LoadTests.Scenarios;
 
+/// <summary>What is asked of an object store.</summary>
+/// <param name="Operation">put, get, head, list or delete.</param>
+/// <param name="Prepared">Objects there before the load, for all but puts; null for a number that suits the operation.</param>
+/// <param name="PageKeys">Keys asked for in one listing.</param>
+internal sealed record ObjectLoad(string Operation, long SizeBytes, long? Prepared, int PageKeys);
+
 /// <summary>Puts, gets, lists and deletes of objects of one size through the Swift or the S3 face.</summary>
 internal static class ObjectScenarios
 {
-    private const int Prepared = 256;
-    private const int CleanUpParallelism = 16;
+    private const int Parallelism = 16;
+    private const int DeletedMax = 20_000;
 
-    public static Scenario Create(Target target, string face, string operation, long sizeBytes, IReadOnlyList<LoadSimulation> load)
+    public static Scenario Create(HttpClient http, ObjectEndpoint endpoint, ObjectLoad wanted, IReadOnlyList<LoadSimulation> load)
     {
-        var container = $"bench-{face}-{operation}-{Guid.NewGuid().ToString("N")[..8]}";
-        var signer = new AwsSigner(target.Ec2.Access, target.Ec2.Secret, target.Region);
-        var payload = new byte[sizeBytes];
-        new Random(1).NextBytes(payload);
-        long written = 0;
+        var run = new Run(http, endpoint, wanted);
+        return new Scenario(run.Name, run.PrepareAsync, run.IterateAsync, run.CleanAsync, load) { Server = endpoint.Server };
+    }
 
-        HttpRequestMessage Request(HttpMethod method, string key, byte[]? body = null)
+    private sealed class Run(HttpClient http, ObjectEndpoint endpoint, ObjectLoad wanted)
+    {
+        private readonly string _container = $"bench-{wanted.Operation}-{Guid.NewGuid().ToString("N")[..8]}";
+        private readonly byte[] _payload = Payload(wanted.Operation == "list" ? 0 : wanted.SizeBytes);
+        private long _written;
+
+        public string Name => string.Join(' ', new[]
         {
-            var path = key.Length > 0 ? $"{container}/{key}" : container;
-            var request = face == "swift"
-                ? target.Request(method, $"{target.SwiftUrl}/{path}")
-                : new HttpRequestMessage(method, $"{target.S3Url}/{path}");
+            endpoint.Label, endpoint.Face, wanted.Operation,
+            wanted.Operation == "list" ? string.Create(CultureInfo.InvariantCulture, $"{wanted.PageKeys} of {Count}") : Size(wanted.SizeBytes),
+        });
+
+        private long Count => wanted.Operation == "put" ? 0 : wanted.Prepared ?? wanted.Operation switch
+        {
+            "delete" => DeletedMax,
+            "list" => 10_000,
+            _ => wanted.SizeBytes > 1_000_000 ? 4 : 256,
+        };
+
+        public async Task PrepareAsync(CancellationToken cancellationToken)
+        {
+            var made = await SendAsync(Request(HttpMethod.Put, "", []), cancellationToken);
+            if (made.IsError)
+            {
+                throw new InvalidOperationException($"{endpoint.Label}: the container is refused: {made.Message}");
+            }
+            await ForAllAsync(Count, async (index, token) =>
+            {
+                if (await SendAsync(Request(HttpMethod.Put, Key(index), _payload), token) is { IsError: true } failed)
+                {
+                    throw new InvalidOperationException($"{endpoint.Label}: an object is refused: {failed.Message}");
+                }
+            }, cancellationToken);
+            _written = Count;
+        }
+
+        public Task<Response> IterateAsync(ScenarioContext context) => wanted.Operation switch
+        {
+            "put" => SendAsync(Request(HttpMethod.Put, Key(Interlocked.Increment(ref _written) - 1), _payload), context.Cancelled),
+            "get" => SendAsync(Request(HttpMethod.Get, Key(Spread(context.Iteration))), context.Cancelled),
+            "head" => SendAsync(Request(HttpMethod.Head, Key(Spread(context.Iteration))), context.Cancelled),
+            "list" => SendAsync(Request(HttpMethod.Get, Page(Key(Spread(context.Iteration) / wanted.PageKeys * wanted.PageKeys))), context.Cancelled),
+            "delete" => SendAsync(Request(HttpMethod.Delete, Key(context.Iteration)), context.Cancelled),
+            _ => throw new ArgumentException($"There is no object operation '{wanted.Operation}'; put, get, head, list and delete are."),
+        };
+
+        public async Task CleanAsync(CancellationToken cancellationToken)
+        {
+            // Deletes that failed because there was nothing left are no failures here.
+            await ForAllAsync(wanted.Operation == "delete" ? 0 : _written, (index, token) => SendAsync(Request(HttpMethod.Delete, Key(index)), token), cancellationToken);
+            await SendAsync(Request(HttpMethod.Delete, ""), cancellationToken);
+        }
+
+        private HttpRequestMessage Request(HttpMethod method, string target, byte[]? body = null)
+        {
+            var request = new HttpRequestMessage(method, $"{endpoint.BaseUrl}/{_container}{(target.Length == 0 || target[0] == '?' ? target : $"/{target}")}");
             if (body is not null)
             {
                 request.Content = new ByteArrayContent(body);
             }
-            if (face == "s3")
-            {
-                signer.Sign(request, TimeProvider.System.GetUtcNow());
-            }
+            endpoint.Authorize(request);
             return request;
         }
 
-        async Task<Response> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        private async Task<Response> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
             using (request)
-            using (var response = await target.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken))
+            using (var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken))
             {
                 var buffer = new byte[256 * 1024];
                 long received = 0;
@@ -53,33 +104,25 @@ internal static class ObjectScenarios
             }
         }
 
-        async Task PrepareAsync(CancellationToken cancellationToken)
+        /// <summary>Strides of a prime visit all objects and no two neighbours after each other.</summary>
+        private long Spread(long iteration) => iteration * 7_368_787 % _written;
+
+        private string Page(string marker)
         {
-            await SendAsync(Request(HttpMethod.Put, "", []), cancellationToken);
-            var count = operation switch { "put" => 0, "delete" => 20_000, _ => sizeBytes > 1_000_000 ? 4 : Prepared };
-            await Parallel.ForEachAsync(Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = CleanUpParallelism, CancellationToken = cancellationToken },
-                async (index, token) => await SendAsync(Request(HttpMethod.Put, Key(index), payload), token));
-            written = count;
+            var keys = wanted.PageKeys.ToString(CultureInfo.InvariantCulture);
+            return endpoint.Face == "s3" ? $"?list-type=2&max-keys={keys}&start-after={marker}" : $"?format=json&limit={keys}&marker={marker}";
         }
 
-        async Task CleanAsync(CancellationToken cancellationToken)
-        {
-            if (operation != "delete")
-            {
-                await Parallel.ForEachAsync(Range(written), new ParallelOptions { MaxDegreeOfParallelism = CleanUpParallelism, CancellationToken = cancellationToken },
-                    async (index, token) => await SendAsync(Request(HttpMethod.Delete, Key(index)), token));
-            }
-        }
+        private static Task ForAllAsync(long count, Func<long, CancellationToken, Task> each, CancellationToken cancellationToken) => Parallel.ForEachAsync(
+            Range(count), new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = cancellationToken },
+            async (index, token) => await each(index, token));
+    }
 
-        return new Scenario($"{face} {operation} {Size(sizeBytes)}", PrepareAsync, context => operation switch
-        {
-            "put" => SendAsync(Request(HttpMethod.Put, Key(Interlocked.Increment(ref written) - 1), payload), context.Cancelled),
-            "get" => SendAsync(Request(HttpMethod.Get, Key(context.Iteration % written)), context.Cancelled),
-            "head" => SendAsync(Request(HttpMethod.Head, Key(context.Iteration % written)), context.Cancelled),
-            "list" => SendAsync(Request(HttpMethod.Get, ""), context.Cancelled),
-            "delete" => SendAsync(Request(HttpMethod.Delete, Key(context.Iteration)), context.Cancelled),
-            _ => throw new ArgumentException($"There is no object operation '{operation}'; put, get, head, list and delete are."),
-        }, CleanAsync, load);
+    private static byte[] Payload(long sizeBytes)
+    {
+        var payload = new byte[sizeBytes];
+        new Random(1).NextBytes(payload);
+        return payload;
     }
 
     private static IEnumerable<long> Range(long count)
