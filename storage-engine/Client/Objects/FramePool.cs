@@ -57,10 +57,15 @@ internal sealed class FramePool(int framesKept)
 {
     private readonly ConcurrentBag<Frame> _free = [];
     private int _count;
+    private int _inUse;
+
+    /// <summary>More is in use than is kept: whoever can do with less should.</summary>
+    public bool IsShort => Volatile.Read(ref _inUse) > framesKept;
 
     /// <summary>A frame with one reference and no content that matters.</summary>
     public Frame Rent()
     {
+        Interlocked.Increment(ref _inUse);
         if (_free.TryTake(out var frame))
         {
             Interlocked.Decrement(ref _count);
@@ -77,6 +82,7 @@ internal sealed class FramePool(int framesKept)
 
     public void Return(Frame frame)
     {
+        Interlocked.Decrement(ref _inUse);
         if (Interlocked.Increment(ref _count) <= framesKept)
         {
             _free.Add(frame);

@@ -13,8 +13,11 @@ public sealed record PayloadStoreOptions
     /// </summary>
     public int ExtentBytes { get; init; } = 16 << 20;
 
-    /// <summary>Frames of one payload under way at once.</summary>
-    public int FramesInFlightMax { get; init; } = 4;
+    /// <summary>Frames of one payload under way at once while memory is plenty: what waits at a device becomes one large write.</summary>
+    public int FramesInFlightMax { get; init; } = 16;
+
+    /// <summary>The same once all payloads together use more than <see cref="FramesKept"/>.</summary>
+    public int FramesInFlightMin { get; init; } = 4;
 
     /// <summary>Free frames of 1 MiB kept for use.</summary>
     public int FramesKept { get; init; } = 64;

@@ -5,12 +5,11 @@ namespace Nephos.Client.Objects;
 
 internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hint, bool allowInline, IncrementalHash? digest) : IPayloadWriter
 {
-    private readonly Queue<FrameCommit> _inFlight = new();
+    private readonly Queue<(FrameCommit Commit, Task Digested)> _inFlight = new();
     private BlobProgress? _progress;
     private readonly ImmutableArray<Extent>.Builder _extents = ImmutableArray.CreateBuilder<Extent>();
     private Frame? _frame;
     private Task _digested = Task.CompletedTask;
-    private int _undigested;
     private BlobId _blob;
     private uint _nextFrame;
     private long _blobBytes;
@@ -115,14 +114,9 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
             _progress = store.Unfinished[_blob] = new BlobProgress(store, _blob);
         }
 
-        while (_inFlight.Count >= store.Options.FramesInFlightMax)
+        while (_inFlight.Count >= (store.Pool.IsShort ? store.Options.FramesInFlightMin : store.Options.FramesInFlightMax))
         {
             await SettleOldestAsync(cancellationToken);
-        }
-
-        if (Volatile.Read(ref _undigested) >= store.Options.FramesInFlightMax)
-        {
-            await _digested;
         }
 
         var frame = _frame!;
@@ -130,7 +124,7 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
         _blobBytes += frame.Length;
         Digest(frame);
         var commit = FrameCommit.Start(store, _blob, _nextFrame++, frame, hint, _progress!);
-        _inFlight.Enqueue(commit);
+        _inFlight.Enqueue((commit, _digested));
         if (_blobBytes >= (long)store.Options.ExtentBytes << Math.Min(_extents.Count / 4, 4))
         {
             EndBlob();
@@ -152,14 +146,12 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
         }
 
         frame.Retain();
-        Interlocked.Increment(ref _undigested);
         _digested = _digested.ContinueWith(
             (_, state) =>
             {
                 var held = (Frame)state!;
                 digest.AppendData(held.Memory.Span[..held.Length]);
                 held.Release();
-                Interlocked.Decrement(ref _undigested);
             },
             frame, CancellationToken.None, TaskContinuationOptions.DenyChildAttach, store.Options.Background);
     }
@@ -176,7 +168,9 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
 
     private async ValueTask SettleOldestAsync(CancellationToken cancellationToken)
     {
-        var status = await _inFlight.Peek().Quorum.WaitAsync(cancellationToken);
+        var (commit, digested) = _inFlight.Peek();
+        var status = await commit.Quorum.WaitAsync(cancellationToken);
+        await digested;
         _inFlight.Dequeue();
         if (status != BlobStatus.Ok)
         {
