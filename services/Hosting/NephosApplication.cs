@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -144,6 +145,8 @@ public static class NephosApplication
     private static void Listen(KestrelServerOptions kestrel, NephosOptions options)
     {
         kestrel.AddServerHeader = false;
+        // Metadata of objects comes and goes in headers, and may be any text.
+        kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
         // Routes that read bodies bound them: JSON by RestCall, object data by the object store's own limits.
         kestrel.Limits.MaxRequestBodySize = null;
         kestrel.Limits.MaxRequestHeadersTotalSize = 128 * 1024;

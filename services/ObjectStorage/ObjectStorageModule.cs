@@ -7,6 +7,7 @@ using Nephos.ObjectStorage.Buckets;
 using Nephos.ObjectStorage.Objects;
 using Nephos.ObjectStorage.S3;
 using Nephos.ObjectStorage.Swift;
+using Nephos.ObjectStorage.Sync;
 using Identity = Nephos.Protos.Identity.V1;
 
 namespace Nephos.ObjectStorage;
@@ -18,11 +19,19 @@ public static class ObjectStorageModule
     {
         builder.Services.AddSingleton<BucketsGrpcService>();
         builder.Services.AddSingleton<ObjectsGrpcService>();
-        builder.Services.AddSingleton<SwiftFace>();
         builder.Services.AddNephosOptions<ObjectStorageOptions>(ObjectStorageOptions.Section);
+        builder.Services.AddNephosClient<Identity.Tokens.TokensClient>("identity");
+        builder.Services.AddSingleton<RateLimits>();
+        builder.Services.AddSingleton<SwiftAuth>();
+        builder.Services.AddSingleton<SwiftFace>();
+        builder.Services.AddSingleton<SyncSender>();
+        builder.Services.AddSingleton<ContainerSyncWorker>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<ContainerSyncWorker>());
         builder.Services.AddNephosClient<Identity.Ec2Credentials.Ec2CredentialsClient>("identity");
         builder.Services.AddSingleton<S3Authenticator>();
         builder.Services.AddSingleton<S3Face>();
+        builder.Services.AddSingleton<LifecycleWorker>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<LifecycleWorker>());
     }
 
     public static void MapObjectStorage(this WebApplication app)

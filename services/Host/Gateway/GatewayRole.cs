@@ -79,7 +79,8 @@ internal static class GatewayRole
                 return (role, Face.Rest);
             }
         }
-        return null;
+        // What clients of Swift ask for at the root of the host.
+        return path.Value is "/info" or "/crossdomain.xml" or "/auth/v1.0" ? ("object", Face.Rest) : null;
     }
 
     /// <summary>Roles are known by their gRPC address; their other ports have a fixed distance from it.</summary>

@@ -15,7 +15,7 @@ public sealed class RestCall
     /// <summary>Bounds a JSON request body.</summary>
     public const int MaxJsonBytes = 4 * 1024 * 1024;
 
-    private static readonly JsonDocumentOptions JsonOptions = new() { MaxDepth = 64, AllowDuplicateProperties = false };
+    private const int MaxJsonDepth = 64;
 
     private readonly OperationContext? _operation;
 
@@ -84,7 +84,7 @@ public sealed class RestCall
         }
         try
         {
-            return JsonNode.Parse(body.GetBuffer().AsSpan(0, (int)body.Length), documentOptions: JsonOptions);
+            return StrictJson.Parse(body.GetBuffer().AsSpan(0, (int)body.Length), MaxJsonDepth);
         }
         catch (JsonException exception)
         {

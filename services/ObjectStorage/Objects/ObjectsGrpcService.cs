@@ -31,7 +31,7 @@ internal sealed class ObjectsGrpcService(IObjectEngine engine, TimeProvider time
             {
                 await EnsureBucketAsync(bucket, cancellationToken);
             }
-            await using var writer = new HashingWriter(engine.Payloads, new PayloadOptions { Bucket = bucket, Key = header.Key });
+            await using var writer = new HashingWriter(engine.Payloads, await StoragePolicies.PayloadOfAsync(engine, bucket, header.Key, cancellationToken));
             while (await requestStream.MoveNext(cancellationToken))
             {
                 var data = requestStream.Current.Data;
@@ -170,7 +170,7 @@ internal sealed class ObjectsGrpcService(IObjectEngine engine, TimeProvider time
             var target = BucketOf(Access.AccountOf(operation, request.Account), request.Bucket);
             RequireKey(request.Key);
             var record = await FindAsync(source, request.SourceKey, "", cancellationToken);
-            var payload = await PayloadCopy.CopyAsync(engine, record.Payload, target, request.Key, cancellationToken);
+            var payload = await PayloadCopy.CopyAsync(engine, record, target, request.Key, cancellationToken);
             var stored = (await engine.Namespace.PutObjectAsync(
                 new PutObject
                 {

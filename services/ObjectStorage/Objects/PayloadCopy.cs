@@ -6,10 +6,10 @@ namespace Nephos.ObjectStorage.Objects;
 internal static class PayloadCopy
 {
     public static async ValueTask<Payload> CopyAsync(
-        IObjectEngine engine, Payload source, BucketName bucket, string key, CancellationToken cancellationToken)
+        IObjectEngine engine, ObjectRecord record, BucketName target, string key, CancellationToken cancellationToken)
     {
-        await using var writer = engine.Payloads.OpenWriter(new PayloadOptions { Bucket = bucket, Key = key });
-        await using var reader = engine.Payloads.OpenReader(source, 0, source.LengthBytes);
+        await using var writer = engine.Payloads.OpenWriter(await StoragePolicies.PayloadOfAsync(engine, target, key, cancellationToken));
+        await using var reader = engine.Payloads.OpenReader(record.Payload, 0, record.Payload.LengthBytes);
         for (var data = await reader.ReadAsync(cancellationToken); !data.IsEmpty; data = await reader.ReadAsync(cancellationToken))
         {
             await writer.WriteAsync(data, cancellationToken);

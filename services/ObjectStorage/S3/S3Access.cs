@@ -20,7 +20,7 @@ internal static class S3Access
     {
         var bucket = call.BucketRecord;
         var policy = PolicyOf(bucket);
-        var verdict = policy?.Evaluate(RequestOf(call, action)) ?? PolicyVerdict.Silent;
+        var verdict = policy?.Evaluate(await RequestOfAsync(call, action, policy)) ?? PolicyVerdict.Silent;
         var owns = Owns(call, action);
         if (verdict == PolicyVerdict.Deny && !(owns && action is "s3:GetBucketPolicy" or "s3:PutBucketPolicy" or "s3:DeleteBucketPolicy"))
         {
@@ -36,6 +36,15 @@ internal static class S3Access
             return;
         }
         if (!AclAllows(call, bucket, action, block.IgnorePublicAcls) && !await ObjectAclAllowsAsync(call, action, block.IgnorePublicAcls))
+        {
+            throw S3Fault.AccessDenied();
+        }
+    }
+
+    /// <summary>Holds a caller to the owner it expects, so that it does not write into a bucket that somebody else made under the name.</summary>
+    public static void RequireOwner(S3Call call, string header)
+    {
+        if (call.Header(header) is { Length: > 0 } expected && call.FoundBucket is { } bucket && bucket.Name.Account != expected)
         {
             throw S3Fault.AccessDenied();
         }
@@ -113,12 +122,29 @@ internal static class S3Access
             S3Acl.Parse(record.SystemMetadata.GetValueOrDefault(S3Acl.Key)).Allows(call.Operation?.ProjectId, permission, ignorePublic);
     }
 
-    private static PolicyRequest RequestOf(S3Call call, string action)
+    private static async ValueTask<PolicyRequest> RequestOfAsync(S3Call call, string action, S3Policy policy)
     {
+        var existing = call.Key.Length > 0 && policy.AsksForTags(S3Policy.ExistingTag)
+            ? (await call.Engine.Namespace.GetObjectAsync(call.Bucket, call.Key, S3Text.Version(call.Query("versionId")), call.Cancelled)).Value
+            : null;
+        var requested = !policy.AsksForTags(S3Policy.RequestTag) && !policy.AsksForTags(S3Policy.RequestTagKeys) ? ""
+            : action == "s3:PutObjectTagging" ? S3Tags.OfObject(await call.ReadXmlAsync())
+            : S3Tags.OfHeader(call) ?? "";
         var resource = call.Key.Length > 0 ? $"arn:aws:s3:::{call.Bucket.Name}/{call.Key}" : $"arn:aws:s3:::{call.Bucket.Name}";
         return new PolicyRequest(call.Operation?.ProjectId, call.Operation?.UserId, action, resource, ValueOf);
 
-        string? ValueOf(string key) => key switch
+        IReadOnlyList<string> ValueOf(string key) => key switch
+        {
+            S3Policy.RequestTagKeys => [.. S3Tags.Read(requested).Select(tag => tag.Name)],
+            _ when key.StartsWith(S3Policy.RequestTag, StringComparison.Ordinal) => TagOf(requested, key[S3Policy.RequestTag.Length..]),
+            _ when key.StartsWith(S3Policy.ExistingTag, StringComparison.Ordinal) =>
+                TagOf(existing?.SystemMetadata.GetValueOrDefault(S3Tags.Key) ?? "", key[S3Policy.ExistingTag.Length..]),
+            _ => SingleOf(key) is { } value ? [value] : [],
+        };
+
+        static List<string> TagOf(string tags, string name) => [.. S3Tags.Read(tags).Where(tag => tag.Name == name).Select(tag => tag.Value)];
+
+        string? SingleOf(string key) => key switch
         {
             "aws:sourceip" => call.Http.Connection.RemoteIpAddress is { } address ? (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString() : null,
             "aws:securetransport" => call.Http.Request.IsHttps ? "true" : "false",

@@ -17,6 +17,9 @@ internal sealed class S3Call(HttpContext http, S3Target target, S3Signer? signer
 {
     public const string Namespace = "http://s3.amazonaws.com/doc/2006-03-01/";
     private const int MaxXmlBytes = 2 * 1024 * 1024;
+    private const int MaxXmlDepth = 32;
+
+    private XElement? _xml;
 
     public HttpContext Http { get; } = http;
 
@@ -99,28 +102,50 @@ internal sealed class S3Call(HttpContext http, S3Target target, S3Signer? signer
             : throw S3Fault.InvalidArgument($"Provided {name} not an integer or within integer range");
     }
 
-    /// <summary>The request body as XML, bounded and without document types.</summary>
+    /// <summary>The request body as XML, bounded and without document types; read once.</summary>
     public async ValueTask<XElement> ReadXmlAsync()
     {
+        if (_xml is not null)
+        {
+            return _xml;
+        }
         using var body = OpenBody();
-        var bytes = await body.ReadAllAsync(MaxXmlBytes, Cancelled);
+        return _xml = ParseXml(await body.ReadAllAsync(MaxXmlBytes, Cancelled));
+    }
+
+    /// <exception cref="S3Fault">MalformedXML, also for a document type and for elements nested deeper than any document of S3.</exception>
+    public static XElement ParseXml(byte[] bytes)
+    {
         try
         {
-            using var reader = XmlReader.Create(new MemoryStream(bytes), new XmlReaderSettings
+            // A tree is walked by recursion, so its depth is looked at before there is one.
+            using (var reader = OpenXml(bytes))
             {
-                DtdProcessing = DtdProcessing.Prohibit,
-                XmlResolver = null,
-                MaxCharactersInDocument = MaxXmlBytes,
-                IgnoreComments = true,
-                IgnoreProcessingInstructions = true,
-            });
-            return XElement.Load(reader);
+                while (reader.Read())
+                {
+                    if (reader.Depth > MaxXmlDepth)
+                    {
+                        throw S3Fault.MalformedXml();
+                    }
+                }
+            }
+            using var again = OpenXml(bytes);
+            return XElement.Load(again);
         }
         catch (XmlException)
         {
             throw S3Fault.MalformedXml();
         }
     }
+
+    private static XmlReader OpenXml(byte[] bytes) => XmlReader.Create(new MemoryStream(bytes), new XmlReaderSettings
+    {
+        DtdProcessing = DtdProcessing.Prohibit,
+        XmlResolver = null,
+        MaxCharactersInDocument = MaxXmlBytes,
+        IgnoreComments = true,
+        IgnoreProcessingInstructions = true,
+    });
 
     public Task EmptyAsync(int status)
     {
@@ -142,9 +167,21 @@ internal sealed class S3Call(HttpContext http, S3Target target, S3Signer? signer
         await Http.Response.Body.WriteAsync(document.Written, Cancelled);
     }
 
+    /// <summary>Names may hold characters that XML has only as references, or not at all; S3 writes references to both.</summary>
+    private static byte[] ToBytes(XElement element)
+    {
+        using var bytes = new MemoryStream();
+        using (var writer = XmlWriter.Create(bytes, new XmlWriterSettings { Encoding = new UTF8Encoding(false), CheckCharacters = false, OmitXmlDeclaration = true }))
+        {
+            bytes.Write("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"u8);
+            element.WriteTo(writer);
+        }
+        return bytes.ToArray();
+    }
+
     public static async Task WriteXmlAsync(HttpContext http, int status, XElement element)
     {
-        var bytes = Encoding.UTF8.GetBytes("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + element.ToString(SaveOptions.DisableFormatting));
+        var bytes = ToBytes(element);
         http.Response.StatusCode = status;
         http.Response.ContentType = "application/xml";
         http.Response.ContentLength = bytes.Length;

@@ -79,6 +79,7 @@ internal static class S3Copy
         }
         var version = question < 0 ? null : source[(question + VersionParameter.Length)..];
         var from = await call.AtAsync(bucket, key, version);
+        S3Access.RequireOwner(from, "x-amz-source-expected-bucket-owner");
         await S3Access.RequireAsync(from, version is null ? "s3:GetObject" : "s3:GetObjectVersion");
         var record = (await call.Engine.Namespace.GetObjectAsync(from.Bucket, key, Version(version), call.Cancelled)).OrS3Fault();
         if (record.IsDeleteMarker || record.Expires <= call.Now)
@@ -117,7 +118,7 @@ internal static class S3Copy
         S3Call call, Content content, long offset, long length, string? algorithm, bool allowInline)
     {
         using var checksum = algorithm is null ? null : S3Checksum.Create(algorithm);
-        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Key, AllowInline = allowInline });
+        await using var writer = new HashingWriter(call.Engine.Payloads, StoragePolicies.PayloadOf(call.BucketRecord, call.Key) with { AllowInline = allowInline });
         await using (var stream = new HashingStream(writer, checksum is null ? null : checksum.Append))
         {
             await content.WriteAsync(call.Engine, stream, offset, length, call.Cancelled);

@@ -106,7 +106,7 @@ internal static class S3Cors
         }
     }
 
-    private static List<Rule> Read(XElement configuration) => [.. configuration.Elements().Where(element => element.Name.LocalName == "CORSRule").Select(rule =>
+    internal static List<Rule> Read(XElement configuration) => [.. configuration.Elements().Where(element => element.Name.LocalName == "CORSRule").Select(rule =>
     {
         List<string> All(string name) => [.. rule.Elements().Where(element => element.Name.LocalName == name).Select(element => element.Value.Trim())];
         return new Rule(
@@ -117,7 +117,7 @@ internal static class S3Cors
 
     private static S3Fault NotFound() => new(404, "NoSuchCORSConfiguration", "The CORS configuration does not exist");
 
-    private sealed record Rule(string? Id, List<string> Origins, List<string> Methods, List<string> Headers, List<string> Exposed, int? MaxAgeSeconds)
+    internal sealed record Rule(string? Id, List<string> Origins, List<string> Methods, List<string> Headers, List<string> Exposed, int? MaxAgeSeconds)
     {
         public bool IsValid => Origins.Count > 0 && Methods.Count > 0 && Origins.Concat(Headers).All(text => text.Count(c => c == '*') <= 1);
 

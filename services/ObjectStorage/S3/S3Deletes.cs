@@ -8,7 +8,7 @@ namespace Nephos.ObjectStorage.S3;
 /// <summary>Deletes: one object or version, or many in one request.</summary>
 internal static class S3Deletes
 {
-    private const int MaxDeletes = 1000;
+    public const int MaxDeletes = 1000;
 
     public static async Task OneAsync(S3Call call)
     {
@@ -34,27 +34,15 @@ internal static class S3Deletes
     public static async Task ManyAsync(S3Call call)
     {
         _ = call.BucketRecord;
-        var request = await call.ReadXmlAsync();
-        var items = request.Elements().Where(element => element.Name.LocalName == "Object").ToList();
-        if (request.Name.LocalName != "Delete" || items.Count is 0 or > MaxDeletes)
-        {
-            throw S3Fault.MalformedXml();
-        }
-        var quiet = request.Child("Quiet")?.Value.Trim() == "true";
+        var (items, quiet) = Read(await call.ReadXmlAsync());
         var result = Element("DeleteResult");
-        foreach (var item in items)
+        foreach (var (key, version, conditions) in items)
         {
-            var key = item.Child("Key")?.Value is { Length: > 0 } name ? name : throw S3Fault.MalformedXml();
-            var version = item.Child("VersionId")?.Value;
             try
             {
                 var one = await call.AtAsync(call.Target.Bucket, key, version);
                 await S3Access.RequireAsync(one, version is { Length: > 0 } ? "s3:DeleteObjectVersion" : "s3:DeleteObject");
-                var outcome = await RemoveAsync(one, key, version, new WriteConditions
-                {
-                    ETagIn = item.Child("ETag")?.Value is { Length: > 0 } etag ? [etag.Trim('"')] : [],
-                    SizeBytes = item.Child("Size")?.Value is { } size ? Number(size) : null,
-                });
+                var outcome = await RemoveAsync(one, key, version, conditions);
                 if (!quiet)
                 {
                     result.Add(Element("Deleted", Element("Key", key), version is { Length: > 0 } ? Element("VersionId", version) : null,
@@ -73,6 +61,23 @@ internal static class S3Deletes
             }
         }
         await call.XmlAsync(200, result);
+    }
+
+    /// <summary>What a batch names, all of it sound before anything is deleted.</summary>
+    /// <exception cref="S3Fault">MalformedXML, also for more than <see cref="MaxDeletes"/>.</exception>
+    public static (List<(string Key, string? Version, WriteConditions Conditions)> Items, bool Quiet) Read(XElement request)
+    {
+        var items = request.Elements().Where(element => element.Name.LocalName == "Object").Select(item => (
+            item.Child("Key")?.Value is { Length: > 0 } key ? key : throw S3Fault.MalformedXml(),
+            item.Child("VersionId")?.Value,
+            new WriteConditions
+            {
+                ETagIn = item.Child("ETag")?.Value is { Length: > 0 } etag ? [etag.Trim('"')] : [],
+                SizeBytes = item.Child("Size")?.Value is { } size ? Number(size) : null,
+            })).ToList();
+        return request.Name.LocalName == "Delete" && items.Count is > 0 and <= MaxDeletes
+            ? (items, request.Child("Quiet")?.Value.Trim() == "true")
+            : throw S3Fault.MalformedXml();
     }
 
     private static async ValueTask<DeleteOutcome> RemoveAsync(S3Call call, string key, string? version, WriteConditions conditions)

@@ -7,13 +7,14 @@ using Nephos.Client.Objects;
 using Nephos.Hosting;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.State;
+using Nephos.ObjectStorage.Objects;
 using Nephos.ObjectStorage.Swift;
 
 namespace Nephos.ObjectStorage.S3;
 
 /// <summary>The S3 API on a port of its own: path style and virtual-host style.</summary>
 internal sealed partial class S3Face(
-    IObjectEngine engine, S3Authenticator authenticator, NephosOptions options, ObjectStorageOptions objectOptions, TimeProvider time, ILogger<S3Face> logger)
+    IObjectEngine engine, S3Authenticator authenticator, RateLimits rates, NephosOptions options, ObjectStorageOptions objectOptions, TimeProvider time, ILogger<S3Face> logger)
 {
     /// <summary>
     /// Whether a request is for this face: all on its own port. On the other ports (the TLS port for one) those that are signed the
@@ -54,11 +55,13 @@ internal sealed partial class S3Face(
                 return;
             }
             S3Cors.Apply(call);
+            S3Access.RequireOwner(call, "x-amz-expected-bucket-owner");
             var route = S3Routes.Of(call);
             if (route.Action is { } action)
             {
                 await S3Access.RequireAsync(call, action);
             }
+            await LimitAsync(call);
             await route.HandleAsync(call);
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
@@ -82,6 +85,25 @@ internal sealed partial class S3Face(
                 LogFailed(http.Request.Method, http.Request.Path, requestId, exception);
             }
             await RefuseAsync(http, fault, requestId);
+        }
+    }
+
+    /// <summary>Waits for the request's turn where rates are limited, by the same count as the Swift face.</summary>
+    private async ValueTask LimitAsync(S3Call call)
+    {
+        if (rates.IsOff || call.Target.Bucket.Length == 0)
+        {
+            return;
+        }
+        var method = call.Http.Request.Method;
+        RatedOperation? operation = call.Key.Length > 0
+            ? method is "PUT" or "DELETE" or "POST" ? RatedOperation.ObjectWrite : null
+            : call.Target.Query.Count > 0 && method != "GET" ? null
+            : method is "PUT" or "DELETE" ? RatedOperation.ContainerChange : method is "GET" ? RatedOperation.Listing : null;
+        if (operation is { } rated &&
+            !await rates.EnterAsync(rated, call.Bucket.Account, call.Bucket.Name, call.FoundBucket?.Usage.Objects ?? 0, call.Cancelled))
+        {
+            throw new S3Fault(503, "SlowDown", "Please reduce your request rate.");
         }
     }
 

@@ -9,12 +9,13 @@ namespace Nephos.ObjectStorage.S3;
 /// <summary>Multipart uploads.</summary>
 internal static class S3Multipart
 {
-    private const long MinPartBytes = 5 * 1024 * 1024;
+    public const long MinPartBytes = 5 * 1024 * 1024;
 
     public static async Task StartAsync(S3Call call)
     {
         var upload = (await call.Engine.Namespace.StartUploadAsync(
             new StartUpload { Bucket = call.Bucket, Object = S3Checksums.Begin(call, S3Objects.NewRecord(call)), Now = call.Now, Initiator = call.CallerId }, call.Cancelled)).OrS3Fault();
+        S3Lifecycle.WriteAbortion(call, upload.Object);
         await call.XmlAsync(200, Element("InitiateMultipartUploadResult",
             Element("Bucket", call.Target.Bucket), Element("Key", call.Key), Element("UploadId", upload.Id.Value)));
     }
@@ -47,13 +48,7 @@ internal static class S3Multipart
     {
         var upload = UploadOf(call);
         var request = await call.ReadXmlAsync();
-        var parts = request.Elements().Where(element => element.Name.LocalName == "Part").Select(element => (
-            Number: int.TryParse(element.Child("PartNumber")?.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw S3Fault.MalformedXml(),
-            ETag: (element.Child("ETag")?.Value ?? throw S3Fault.MalformedXml()).Trim('"'))).ToList();
-        if (parts.Count is 0 or > ObjectLimits.PartNumberMax)
-        {
-            throw S3Fault.MalformedXml();
-        }
+        var parts = ReadParts(request);
         var record = (await call.Engine.Namespace.GetUploadAsync(call.Bucket, call.Key, upload, call.Cancelled)).OrS3Fault();
         var whole = record.Object;
         if (record.Completed is null)
@@ -138,6 +133,16 @@ internal static class S3Multipart
                 Element("Key", encode(entry.Name)), Element("UploadId", entry.Upload!.Id.Value), Owner(call),
                 Element("StorageClass", "STANDARD"), Element("Initiated", Iso(entry.Upload.Initiated)))),
             S3Listing.Prefixes(page.Entries.Where(entry => entry.IsPrefix).Select(entry => entry.Name), encode)));
+    }
+
+    /// <summary>The parts that a completion names.</summary>
+    /// <exception cref="S3Fault">MalformedXML, also for none and for too many.</exception>
+    public static List<(int Number, string ETag)> ReadParts(XElement request)
+    {
+        var parts = request.Elements().Where(element => element.Name.LocalName == "Part").Select(element => (
+            Number: int.TryParse(element.Child("PartNumber")?.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw S3Fault.MalformedXml(),
+            ETag: (element.Child("ETag")?.Value ?? throw S3Fault.MalformedXml()).Trim('"'))).ToList();
+        return parts.Count is > 0 and <= ObjectLimits.PartNumberMax ? parts : throw S3Fault.MalformedXml();
     }
 
     /// <summary>The MD5 of the parts' MD5s, and their number.</summary>

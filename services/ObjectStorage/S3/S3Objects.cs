@@ -12,6 +12,7 @@ internal static class S3Objects
 {
     public const long MaxPutBytes = 5L * 1024 * 1024 * 1024;
     private const int MaxUserMetadataChars = 2048;
+    private const string TypeOverride = "response-content-type";
 
     private static readonly (string Header, string Query, string Key)[] Kept =
     [
@@ -38,6 +39,7 @@ internal static class S3Objects
 
     public static async Task GetAsync(S3Call call)
     {
+        CheckOverrides(call);
         var record = await S3Settings.FindAsync(call);
         if (record.SystemMetadata.ContainsKey(SwiftSymlinks.TargetKey))
         {
@@ -51,11 +53,15 @@ internal static class S3Objects
         WriteHeaders(call, record, etag);
         WriteVersion(call, record);
         var range = part is { } found ? [found] : ByteRanges.Parse(IfRangeHolds(call, etag, record.Modified) ? call.Header("Range") : null, content.LengthBytes);
+        if (range is { Count: > 1 })
+        {
+            await MultipartRanges.SendAsync(call.Engine, call.Http, content, range, call.Http.Response.ContentType!);
+            return;
+        }
         var (offset, length) = range switch
         {
             [] => Unsatisfiable(call, content.LengthBytes),
             [var one] => one,
-            // S3 answers several ranges with the whole object.
             _ => (0, content.LengthBytes),
         };
         var response = call.Http.Response;
@@ -89,7 +95,7 @@ internal static class S3Objects
         {
             throw TooLarge();
         }
-        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Key, AllowInline = allowInline });
+        await using var writer = new HashingWriter(call.Engine.Payloads, StoragePolicies.PayloadOf(call.BucketRecord, call.Key) with { AllowInline = allowInline });
         while (true)
         {
             var buffer = writer.GetMemory();
@@ -197,6 +203,30 @@ internal static class S3Objects
         }
     }
 
+    /// <summary>What the query puts in place of the object's own headers must come from someone known, and be a header value.</summary>
+    private static void CheckOverrides(S3Call call)
+    {
+        foreach (var name in Kept.Select(kept => kept.Query).Append(TypeOverride))
+        {
+            if (call.Query(name) is not { } value)
+            {
+                continue;
+            }
+            if (call.Operation is null)
+            {
+                throw S3Fault.InvalidRequest("Request specific response headers cannot be used for anonymous GET requests.");
+            }
+            if (value.Any(c => c is < ' ' or > '~'))
+            {
+                throw S3Fault.InvalidArgument($"{name} must be printable ASCII.");
+            }
+        }
+        if (call.Query("partNumber") is not null && call.Header("Range") is not null)
+        {
+            throw S3Fault.InvalidRequest("Cannot specify both Range header and partNumber query parameter");
+        }
+    }
+
     /// <summary>What a link of Swift points to, for a caller who may read that too.</summary>
     private static async ValueTask<ObjectRecord> FollowAsync(S3Call call, ObjectRecord link)
     {
@@ -264,7 +294,7 @@ internal static class S3Objects
     private static void WriteHeaders(S3Call call, ObjectRecord record, string etag)
     {
         var response = call.Http.Response;
-        response.ContentType = call.Query("response-content-type") ?? record.ContentType;
+        response.ContentType = call.Query(TypeOverride) ?? record.ContentType;
         call.Reply("ETag", Quote(etag));
         call.Reply("Last-Modified", HttpDate(record.Modified));
         call.Reply("Accept-Ranges", "bytes");
@@ -283,10 +313,7 @@ internal static class S3Objects
         {
             call.Reply("x-amz-tagging-count", S3Tags.Count(tags).ToString(CultureInfo.InvariantCulture));
         }
-        if (record.Expires is { } expires)
-        {
-            call.Reply("x-amz-expiration", $"expiry-date=\"{HttpDate(expires)}\", rule-id=\"object\"");
-        }
+        S3Lifecycle.WriteExpiration(call, record);
         S3Lock.WriteHeaders(call, record);
     }
 }

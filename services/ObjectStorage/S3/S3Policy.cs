@@ -15,19 +15,26 @@ internal enum PolicyVerdict
 /// <summary>What a policy is asked about.</summary>
 /// <param name="Action">As <c>s3:GetObject</c>.</param>
 /// <param name="Resource">As <c>arn:aws:s3:::bucket/key</c>.</param>
-/// <param name="Values">Condition keys in lower case; a key that is missing has no value.</param>
-internal sealed record PolicyRequest(string? Project, string? User, string Action, string Resource, Func<string, string?> Values);
+/// <param name="Values">Condition keys in lower case (but for the name of a tag in one); a key that is missing has no value, and few have several.</param>
+internal sealed record PolicyRequest(string? Project, string? User, string Action, string Resource, Func<string, IReadOnlyList<string>> Values);
 
 /// <summary>A bucket policy: statements that allow or deny; one that denies wins.</summary>
 /// <remarks>
-/// Follows the IAM policy grammar, version 2012-10-17: Principal (a project, <c>arn:aws:iam::PROJECT:root</c>, <c>arn:aws:iam::PROJECT:user/USER</c>
-/// or <c>*</c>), Action and NotAction, Resource and NotResource with wildcards, and conditions.
-/// What the grammar has and this does not (NotPrincipal, other operators) is refused when the policy is stored, so that nothing is ignored.
+/// Follows the IAM policy grammar, version 2012-10-17: Principal and NotPrincipal (a project, <c>arn:aws:iam::PROJECT:root</c>,
+/// <c>arn:aws:iam::PROJECT:user/USER</c> or <c>*</c>), Action and NotAction, Resource and NotResource with wildcards, and conditions.
+/// What the grammar has and this does not (other operators) is refused when the policy is stored, so that nothing is ignored.
 /// </remarks>
 internal sealed class S3Policy
 {
     public const string Key = "s3.policy";
     public const int MaxBytes = 20 * 1024;
+
+    /// <summary>Condition keys that end in the name of a tag: those that the object has, and those that the request gives it.</summary>
+    public const string ExistingTag = "s3:existingobjecttag/";
+
+    public const string RequestTag = "s3:requestobjecttag/";
+
+    public const string RequestTagKeys = "s3:requestobjecttagkeys";
     private const int MaxDepth = 8;
     private const int MaxStatements = 100;
     private static readonly string[] Operators =
@@ -44,8 +51,11 @@ internal sealed class S3Policy
     }
 
     /// <summary>Someone besides named projects is let in.</summary>
-    public bool IsPublic => _statements.Any(statement => statement.Allows && statement.Principals.Contains("*") &&
+    public bool IsPublic => _statements.Any(statement => statement.Allows && (statement.NotPrincipal || statement.Principals.Contains("*")) &&
         !statement.Conditions.Any(condition => condition.Key is "aws:sourceip" or "aws:principalaccount" or "aws:userid" or "aws:username"));
+
+    /// <summary>A condition needs to know the tags of the object, or those that the request sets.</summary>
+    public bool AsksForTags(string prefix) => _statements.Any(statement => statement.Conditions.Any(condition => condition.Key.StartsWith(prefix, StringComparison.Ordinal)));
 
     /// <param name="bucket">The bucket that every resource must be in.</param>
     /// <exception cref="S3Fault">MalformedPolicy, with what is wrong.</exception>
@@ -136,7 +146,7 @@ internal sealed class S3Policy
     {
         bool? allows = null;
         List<string>? principals = null, actions = null, resources = null;
-        var (notAction, notResource) = (false, false);
+        var (notPrincipal, notAction, notResource) = (false, false, false);
         var conditions = new List<Condition>();
         foreach (var (name, value) in json)
         {
@@ -147,10 +157,11 @@ internal sealed class S3Policy
                 case "Effect":
                     allows = Text(value) switch { "Allow" => true, "Deny" => false, _ => throw Malformed("Invalid effect") };
                     break;
-                case "Principal":
+                case "Principal" or "NotPrincipal" when principals is null:
+                    notPrincipal = name == "NotPrincipal";
                     principals = [.. (value is JsonObject map
                         ? map.All(item => item.Key is "AWS" or "CanonicalUser") ? map.SelectMany(item => Texts(item.Value)) : throw Malformed("Invalid principal in policy")
-                        : Text(value) == "*" ? ["*"] : throw Malformed("Invalid principal in policy"))];
+                        : Text(value) == "*" && !notPrincipal ? ["*"] : throw Malformed("Invalid principal in policy"))];
                     break;
                 case "Action" or "NotAction":
                     (actions, notAction) = (Texts(value), name == "NotAction");
@@ -178,16 +189,22 @@ internal sealed class S3Policy
         {
             throw Malformed("Policy has invalid resource");
         }
-        return new Statement(allows.Value, principals, actions, notAction, resources, notResource, conditions);
+        return new Statement(allows.Value, principals, notPrincipal, actions, notAction, resources, notResource, conditions);
     }
 
     private static IEnumerable<Condition> ParseConditions(JsonObject json)
     {
         foreach (var (name, keys) in json)
         {
-            var operation = name;
-            const string Any = "ForAnyValue:";
-            operation = operation.StartsWith(Any, StringComparison.Ordinal) ? operation[Any.Length..] : operation;
+            var colon = name.IndexOf(':', StringComparison.Ordinal);
+            var set = name[..(colon + 1)] switch
+            {
+                "" => SetOperator.None,
+                "ForAnyValue:" => SetOperator.Any,
+                "ForAllValues:" => SetOperator.All,
+                _ => throw Malformed($"Invalid condition operator {name}"),
+            };
+            var operation = name[(colon + 1)..];
             var ifExists = operation.EndsWith("IfExists", StringComparison.Ordinal);
             operation = ifExists ? operation[..^"IfExists".Length] : operation;
             if (!Operators.Contains(operation))
@@ -196,11 +213,18 @@ internal sealed class S3Policy
             }
             foreach (var (key, values) in keys as JsonObject ?? throw Malformed("Condition must be an object"))
             {
-                var condition = new Condition(operation, ifExists, key.ToLowerInvariant(), Texts(values));
+                var condition = new Condition(operation, set, ifExists, KeyOf(key), Texts(values));
                 condition.Check();
                 yield return condition;
             }
         }
+    }
+
+    /// <summary>Keys are compared without regard to case, the names of tags in them are not.</summary>
+    private static string KeyOf(string key)
+    {
+        var slash = key.IndexOf('/', StringComparison.Ordinal);
+        return slash < 0 ? key.ToLowerInvariant() : key[..slash].ToLowerInvariant() + key[slash..];
     }
 
     private static List<string> Texts(JsonNode? node) =>
@@ -216,10 +240,10 @@ internal sealed class S3Policy
     private static S3Fault Malformed(string message) => new(400, "MalformedPolicy", message);
 
     private sealed record Statement(
-        bool Allows, List<string> Principals, List<string> Actions, bool NotAction, List<string> Resources, bool NotResource, List<Condition> Conditions)
+        bool Allows, List<string> Principals, bool NotPrincipal, List<string> Actions, bool NotAction, List<string> Resources, bool NotResource, List<Condition> Conditions)
     {
         public bool Covers(PolicyRequest request) =>
-            Principals.Any(principal => Names(principal, request)) &&
+            Principals.Any(principal => Names(principal, request)) != NotPrincipal &&
             Actions.Any(action => Like(request.Action.ToLowerInvariant(), action.ToLowerInvariant())) != NotAction &&
             Resources.Any(resource => Like(request.Resource, resource)) != NotResource &&
             Conditions.All(condition => condition.Holds(request.Values(condition.Key)));
@@ -235,7 +259,14 @@ internal sealed class S3Policy
         }
     }
 
-    private sealed record Condition(string Operator, bool IfExists, string Key, List<string> Values)
+    private enum SetOperator
+    {
+        None,
+        Any,
+        All,
+    }
+
+    private sealed record Condition(string Operator, SetOperator Set, bool IfExists, string Key, List<string> Values)
     {
         /// <exception cref="S3Fault">A value is not of the operator's type.</exception>
         public void Check()
@@ -254,15 +285,21 @@ internal sealed class S3Policy
             }
         }
 
-        public bool Holds(string? actual)
+        public bool Holds(IReadOnlyList<string> actual)
         {
             if (Operator == "Null")
             {
-                return Values.Contains(actual is null ? "true" : "false");
+                return Values.Contains(actual.Count == 0 ? "true" : "false");
             }
             var negated = Operator.Contains("Not", StringComparison.Ordinal);
-            // A negated operator holds for what is not there: it is certainly none of the values.
-            return actual is null ? IfExists || negated : Values.Any(value => Compare(actual, value)) != negated;
+            if (actual.Count == 0)
+            {
+                // All of nothing hold, and none of it does. A negated operator holds for what is not there: it is certainly none of the values.
+                return Set switch { SetOperator.All => true, SetOperator.Any => IfExists, _ => IfExists || negated };
+            }
+            return Set == SetOperator.All || (Set == SetOperator.None && negated)
+                ? actual.All(item => Values.Any(value => Compare(item, value)) != negated)
+                : actual.Any(item => Values.Any(value => Compare(item, value)) != negated);
         }
 
         private bool Compare(string actual, string value) => Operator switch

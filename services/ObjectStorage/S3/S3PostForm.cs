@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Net.Http.Headers;
 using Nephos.Client.Objects;
+using Nephos.Hosting.Rest;
 using Nephos.ObjectStorage.Objects;
 using static Nephos.ObjectStorage.S3.S3Text;
 
@@ -15,6 +16,7 @@ namespace Nephos.ObjectStorage.S3;
 /// <remarks>Source: AWS, "Browser-Based Uploads Using POST (AWS Signature Version 4)". The file comes last; nothing after it counts.</remarks>
 internal static class S3PostForm
 {
+    private const int MaxPolicyDepth = 8;
     private const int MaxFields = 100;
     private const int MaxFieldBytes = 64 * 1024;
     private const int MaxBoundaryChars = 200;
@@ -89,7 +91,7 @@ internal static class S3PostForm
             S3Rights.Check(call, acl);
             system = system.SetItem(S3Acl.Key, acl.ToString());
         }
-        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = key });
+        await using var writer = new HashingWriter(call.Engine.Payloads, StoragePolicies.PayloadOf(call.BucketRecord, key));
         while (true)
         {
             var buffer = writer.GetMemory();
@@ -132,7 +134,7 @@ internal static class S3PostForm
         if ((fields.GetValueOrDefault("success_action_redirect") ?? fields.GetValueOrDefault("redirect")) is { } redirect &&
             Uri.TryCreate(redirect, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https")
         {
-            call.Reply("Location", $"{redirect}{(uri.Query.Length > 0 ? '&' : '?')}bucket={Uri.EscapeDataString(call.Target.Bucket)}&key={Uri.EscapeDataString(key)}&etag={Uri.EscapeDataString(Quote(md5))}");
+            call.Reply("Location", $"{uri.AbsoluteUri}{(uri.Query.Length > 0 ? '&' : '?')}bucket={Uri.EscapeDataString(call.Target.Bucket)}&key={Uri.EscapeDataString(key)}&etag={Uri.EscapeDataString(Quote(md5))}");
             await call.EmptyAsync(303);
             return;
         }
@@ -174,7 +176,7 @@ internal static class S3PostForm
         JsonObject policy;
         try
         {
-            policy = JsonNode.Parse(Convert.FromBase64String(fields["policy"]), documentOptions: new JsonDocumentOptions { MaxDepth = 8 }) as JsonObject ?? throw Invalid("Invalid JSON.");
+            policy = StrictJson.Parse(Convert.FromBase64String(fields["policy"]), MaxPolicyDepth) as JsonObject ?? throw Invalid("Invalid JSON.");
         }
         catch (Exception exception) when (exception is FormatException or JsonException)
         {

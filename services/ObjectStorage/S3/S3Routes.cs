@@ -10,7 +10,7 @@ internal static class S3Routes
     /// <summary>Subresources that exist in S3 and not here; answering them like a plain call would be a lie.</summary>
     private static readonly string[] Unsupported =
     [
-        "accelerate", "analytics", "encryption", "intelligent-tiering", "inventory", "lifecycle", "logging", "metrics",
+        "accelerate", "analytics", "encryption", "intelligent-tiering", "inventory", "logging", "metrics",
         "notification", "replication", "requestPayment", "restore", "select", "torrent", "website",
     ];
 
@@ -46,6 +46,7 @@ internal static class S3Routes
             _ when target.Has("publicAccessBlock") => new("s3:GetBucketPublicAccessBlock", S3Rights.GetPublicAccessAsync),
             _ when target.Has("ownershipControls") => new("s3:GetBucketOwnershipControls", S3Rights.GetOwnershipAsync),
             _ when target.Has("cors") => new("s3:GetBucketCORS", S3Cors.GetAsync),
+            _ when target.Has("lifecycle") => new("s3:GetLifecycleConfiguration", S3Lifecycle.GetAsync),
             _ when target.Has("tagging") => new("s3:GetBucketTagging", S3Tags.GetBucketAsync),
             _ when target.Has("object-lock") => new("s3:GetBucketObjectLockConfiguration", S3Lock.GetConfigurationAsync),
             _ when target.Has("uploads") => new("s3:ListBucketMultipartUploads", S3Multipart.ListUploadsAsync),
@@ -61,6 +62,7 @@ internal static class S3Routes
             _ when target.Has("publicAccessBlock") => new("s3:PutBucketPublicAccessBlock", S3Rights.PutPublicAccessAsync),
             _ when target.Has("ownershipControls") => new("s3:PutBucketOwnershipControls", S3Rights.PutOwnershipAsync),
             _ when target.Has("cors") => new("s3:PutBucketCORS", S3Cors.PutAsync),
+            _ when target.Has("lifecycle") => new("s3:PutLifecycleConfiguration", S3Lifecycle.PutAsync),
             _ when target.Has("tagging") => new("s3:PutBucketTagging", S3Tags.PutBucketAsync),
             _ when target.Has("object-lock") => new("s3:PutBucketObjectLockConfiguration", S3Lock.PutConfigurationAsync),
             _ => new(null, S3Buckets.CreateAsync),
@@ -71,6 +73,7 @@ internal static class S3Routes
             _ when target.Has("publicAccessBlock") => new("s3:PutBucketPublicAccessBlock", S3Rights.DeletePublicAccessAsync),
             _ when target.Has("ownershipControls") => new("s3:PutBucketOwnershipControls", S3Rights.DeleteOwnershipAsync),
             _ when target.Has("cors") => new("s3:PutBucketCORS", S3Cors.DeleteAsync),
+            _ when target.Has("lifecycle") => new("s3:PutLifecycleConfiguration", S3Lifecycle.DeleteAsync),
             _ when target.Has("tagging") => new("s3:PutBucketTagging", S3Tags.DeleteBucketAsync),
             _ => new("s3:DeleteBucket", S3Buckets.DeleteAsync),
         },
@@ -120,11 +123,10 @@ internal static class S3Routes
 /// <summary>Settings that no bucket here has: asking for them gets S3's answer for a bucket without them.</summary>
 internal static class S3Absent
 {
-    public static bool Has(string name) => name is "lifecycle" or "website" or "replication" or "encryption" or "logging" or "notification" or "accelerate" or "requestPayment";
+    public static bool Has(string name) => name is "website" or "replication" or "encryption" or "logging" or "notification" or "accelerate" or "requestPayment";
 
     public static Task AnswerAsync(S3Call call, string name) => name switch
     {
-        "lifecycle" => throw new S3Fault(404, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
         "website" => throw new S3Fault(404, "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
         "replication" => throw new S3Fault(404, "ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
         "encryption" => throw new S3Fault(404, "ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found"),

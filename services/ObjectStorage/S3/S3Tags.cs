@@ -39,7 +39,7 @@ internal static class S3Tags
 
     public static async Task PutObjectAsync(S3Call call)
     {
-        var tags = FromXml(await call.ReadXmlAsync(), MaxObjectTags);
+        var tags = OfObject(await call.ReadXmlAsync());
         WriteVersion(call, await S3Settings.ChangeObjectAsync(call, metadata => tags.Length == 0 ? metadata.Remove(Key) : metadata.SetItem(Key, tags)));
         await call.EmptyAsync(200);
     }
@@ -66,11 +66,18 @@ internal static class S3Tags
             MaxObjectTags);
     }
 
+    /// <summary>The tags that a document gives an object, as they are kept.</summary>
+    public static string OfObject(XElement tagging) => FromXml(tagging, MaxObjectTags);
+
     public static int Count(string tags) => tags.Length == 0 ? 0 : tags.Count(c => c == '&') + 1;
 
-    private static XElement ToXml(string tags) => Element("Tagging", Element("TagSet", tags.Split('&', StringSplitOptions.RemoveEmptyEntries)
+    /// <summary>The tags as they are kept, one by one.</summary>
+    public static IEnumerable<(string Name, string Value)> Read(string tags) => tags.Split('&', StringSplitOptions.RemoveEmptyEntries)
         .Select(item => item.Split('='))
-        .Select(item => Element("Tag", Element("Key", Unescape(item[0])), Element("Value", Unescape(item[1]))))));
+        .Select(item => (Unescape(item[0]), Unescape(item[1])));
+
+    private static XElement ToXml(string tags) =>
+        Element("Tagging", Element("TagSet", Read(tags).Select(tag => Element("Tag", Element("Key", tag.Name), Element("Value", tag.Value)))));
 
     private static string FromXml(XElement tagging, int max)
     {

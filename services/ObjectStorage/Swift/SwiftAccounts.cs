@@ -19,7 +19,7 @@ internal static class SwiftAccounts
         }
         var account = await FindAsync(call);
         var listing = SwiftListing.Parse(call);
-        WriteHeaders(call, account);
+        await WriteHeadersAsync(call, account);
         if (call.IsHead)
         {
             await call.EmptyAsync(204, listing.ContentType);
@@ -86,24 +86,23 @@ internal static class SwiftAccounts
             : outcome.OrThrow(call.Bucket);
     }
 
-    private static void WriteHeaders(SwiftCall call, AccountRecord account)
+    private static async ValueTask WriteHeadersAsync(SwiftCall call, AccountRecord account)
     {
-        var (buckets, objects, bytes) = (
-            account.Buckets.ToString(CultureInfo.InvariantCulture),
-            account.Usage.Objects.ToString(CultureInfo.InvariantCulture),
-            account.Usage.Bytes.ToString(CultureInfo.InvariantCulture));
-        call.Reply("X-Account-Container-Count", buckets);
-        call.Reply("X-Account-Object-Count", objects);
-        call.Reply("X-Account-Bytes-Used", bytes);
+        WriteUsage("X-Account", account.Buckets, account.Usage.Objects, account.Usage.Bytes);
+        foreach (var (policy, buckets, objects, bytes) in await StoragePolicies.UsageAsync(call.Engine, account, call.Cancelled))
+        {
+            WriteUsage($"X-Account-Storage-Policy-{policy}", buckets, objects, bytes);
+        }
         call.Reply("X-Timestamp", SwiftTime.Timestamp(account.Created));
         call.Reply("Accept-Ranges", "bytes");
-        if (account.Buckets > 0)
-        {
-            call.Reply($"X-Account-Storage-Policy-{SwiftInfo.Policy}-Container-Count", buckets);
-            call.Reply($"X-Account-Storage-Policy-{SwiftInfo.Policy}-Object-Count", objects);
-            call.Reply($"X-Account-Storage-Policy-{SwiftInfo.Policy}-Bytes-Used", bytes);
-        }
         SwiftMetadata.Write(call, "Account", SwiftMetadata.User(account.Metadata)
             .Where(item => !item.Key.StartsWith("temp-url-key", StringComparison.Ordinal) || SwiftAccess.IsOwner(call)));
+
+        void WriteUsage(string prefix, long buckets, long objects, long bytes)
+        {
+            call.Reply(prefix + "-Container-Count", buckets.ToString(CultureInfo.InvariantCulture));
+            call.Reply(prefix + "-Object-Count", objects.ToString(CultureInfo.InvariantCulture));
+            call.Reply(prefix + "-Bytes-Used", bytes.ToString(CultureInfo.InvariantCulture));
+        }
     }
 }

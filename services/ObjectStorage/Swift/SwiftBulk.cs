@@ -82,7 +82,7 @@ internal static class SwiftBulk
         try
         {
             await using var reader = new TarReader(archive, leaveOpen: true);
-            while (await reader.GetNextEntryAsync(copyData: false, call.Cancelled) is { } entry)
+            while (await NextAsync(reader, call.Cancelled) is { } entry)
             {
                 if (entry.EntryType is not (TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile))
                 {
@@ -108,7 +108,7 @@ internal static class SwiftBulk
                 }
             }
         }
-        catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException or FormatException)
+        catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException)
         {
             status = "400 Bad Request";
             errors.Add(("", "Invalid Tar File"));
@@ -122,6 +122,19 @@ internal static class SwiftBulk
             status = "400 Bad Request";
         }
         await AnswerAsync(call, [("Number Files Created", created)], status, errors);
+    }
+
+    /// <exception cref="InvalidDataException">Also for what the reader of the platform stumbles over: numbers and times that are out of every range.</exception>
+    private static async ValueTask<TarEntry?> NextAsync(TarReader reader, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await reader.GetNextEntryAsync(copyData: false, cancellationToken);
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException or OverflowException or NotSupportedException)
+        {
+            throw new InvalidDataException("A header of the archive is malformed.", exception);
+        }
     }
 
     /// <returns>204 when something was deleted, 404 when nothing was there.</returns>

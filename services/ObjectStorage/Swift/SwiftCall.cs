@@ -24,6 +24,9 @@ internal sealed class SwiftCall(HttpContext http, SwiftPath path, OperationConte
     /// <summary>Set when a signed URL allows exactly this request.</summary>
     public bool IsSigned { get; set; }
 
+    /// <summary>Set when another cluster copies an object here: the time it has there, which counts as the time of this write.</summary>
+    public DateTimeOffset? SyncTime { get; set; }
+
     /// <summary>The path ended in a slash, which a site tells apart.</summary>
     public bool HasTrailingSlash => (Http.Request.Path.Value ?? "").EndsWith('/');
 

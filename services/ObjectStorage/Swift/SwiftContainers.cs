@@ -2,6 +2,7 @@ using System.Globalization;
 using Nephos.Client.Objects;
 using Nephos.ObjectStorage.Buckets;
 using Nephos.ObjectStorage.Objects;
+using Nephos.ObjectStorage.Sync;
 
 namespace Nephos.ObjectStorage.Swift;
 
@@ -46,17 +47,23 @@ internal static class SwiftContainers
     {
         SwiftAccess.RequireOwner(call);
         var changes = ReadChanges(call);
-        if (call.Header("X-Storage-Policy") is { Length: > 0 } policy && !policy.Equals(SwiftInfo.Policy, StringComparison.OrdinalIgnoreCase))
-        {
-            throw SwiftFault.BadRequest($"Invalid X-Storage-Policy {policy}");
-        }
-        var outcome = await call.Engine.Namespace.CreateBucketAsync(
-            Apply(call, new BucketRecord { Name = call.Bucket, Created = call.Now, Modified = call.Now, Owner = call.Operation!.UserId }, changes), call.Cancelled);
+        var policy = call.Header("X-Storage-Policy") is { Length: > 0 } name
+            ? StoragePolicies.Find(call.Engine, name) ?? throw SwiftFault.BadRequest($"Invalid X-Storage-Policy {name}")
+            : null;
+        var wanted = new BucketRecord { Name = call.Bucket, Created = call.Now, Modified = call.Now, Owner = call.Operation!.UserId };
+        wanted = Apply(call, policy is null ? wanted : StoragePolicies.With(wanted, policy), changes);
+        await WatchAsync(call, wanted);
+        var outcome = await call.Engine.Namespace.CreateBucketAsync(wanted, call.Cancelled);
         if (outcome.Status != EngineStatus.BucketExists)
         {
             outcome.OrThrow(call.Bucket);
             await call.EmptyAsync(201);
             return;
+        }
+        if (policy is not null && outcome.Value is { } existing && StoragePolicies.Of(call.Engine, existing) != policy.Name)
+        {
+            // What is stored stays where it is; a container keeps the policy it was made with.
+            throw SwiftFault.Conflict();
         }
         if (changes.Count > 0 || call.Header("X-Versions-Enabled") is not null)
         {
@@ -102,8 +109,9 @@ internal static class SwiftContainers
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
         {
             var current = await FindAsync(call, call.Bucket);
-            var outcome = await call.Engine.Namespace.UpdateBucketAsync(
-                Apply(call, current, changes) with { Modified = call.Now }, current.Generation, call.Cancelled);
+            var changed = Apply(call, current, changes) with { Modified = call.Now };
+            await WatchAsync(call, changed);
+            var outcome = await call.Engine.Namespace.UpdateBucketAsync(changed, current.Generation, call.Cancelled);
             if (outcome.Status != EngineStatus.Conflict)
             {
                 outcome.OrThrow(call.Bucket);
@@ -130,6 +138,8 @@ internal static class SwiftContainers
         Setting("X-Container-Write", SwiftAcl.WriteKey, value => SwiftAcl.Normalize(value, write: true));
         Setting("X-Versions-Location", VersionsKey, LocationOf);
         Setting("X-History-Location", HistoryKey, LocationOf);
+        Setting("X-Container-Sync-To", SyncTarget.ToKey, static value => value);
+        Setting("X-Container-Sync-Key", SyncTarget.SecretKey, static value => value);
         return changes;
 
         void Setting(string header, string key, Func<string, string> parse)
@@ -144,6 +154,9 @@ internal static class SwiftContainers
             }
         }
     }
+
+    private static ValueTask WatchAsync(SwiftCall call, BucketRecord container) =>
+        SyncTarget.IsSet(container) ? BucketWatch.AddAsync(call.Engine, container.Name, call.Now, call.Cancelled) : default;
 
     private static string LocationOf(string header)
     {
@@ -182,7 +195,7 @@ internal static class SwiftContainers
         call.Reply("X-Timestamp", SwiftTime.Timestamp(container.Created));
         call.Reply("Last-Modified", SwiftTime.HttpDate(container.Modified));
         call.Reply("Accept-Ranges", "bytes");
-        call.Reply("X-Storage-Policy", SwiftInfo.Policy);
+        call.Reply("X-Storage-Policy", StoragePolicies.Of(call.Engine, container));
         if (container.Versioning != BucketVersioning.Off)
         {
             call.Reply("X-Versions-Enabled", container.Versioning == BucketVersioning.Enabled ? "True" : "False");
@@ -192,6 +205,7 @@ internal static class SwiftContainers
         {
             (SwiftAcl.ReadKey, "X-Container-Read"), (SwiftAcl.WriteKey, "X-Container-Write"),
             (VersionsKey, "X-Versions-Location"), (HistoryKey, "X-History-Location"),
+            (SyncTarget.ToKey, "X-Container-Sync-To"), (SyncTarget.SecretKey, "X-Container-Sync-Key"),
         })
         {
             if (container.Metadata.TryGetValue(key, out var value) && (owner || key is VersionsKey or HistoryKey))

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using Nephos.Client.Objects;
 using Nephos.ObjectStorage.Objects;
 
@@ -145,33 +144,9 @@ internal static class SwiftDownloads
                 }
                 break;
             default:
-                await SendManyAsync(call, content, ranges, contentType);
+                await MultipartRanges.SendAsync(call.Engine, call.Http, content, ranges, contentType);
                 break;
         }
-    }
-
-    private static async Task SendManyAsync(
-        SwiftCall call, Content content, IReadOnlyList<(long Offset, long Length)> ranges, string contentType)
-    {
-        var boundary = Guid.NewGuid().ToString("N");
-        var heads = ranges.Select(range => Encoding.UTF8.GetBytes(
-            $"--{boundary}\r\nContent-Type: {contentType}\r\nContent-Range: bytes {range.Offset}-{range.Offset + range.Length - 1}/{content.LengthBytes}\r\n\r\n")).ToList();
-        var newLine = "\r\n"u8.ToArray();
-        var end = Encoding.UTF8.GetBytes($"--{boundary}--");
-        var total = heads.Sum(head => (long)head.Length) + ranges.Sum(range => range.Length + newLine.Length) + end.Length;
-        await StartAsync(call, 206, $"multipart/byteranges;boundary={boundary}", total);
-        if (call.IsHead)
-        {
-            return;
-        }
-        var body = call.Http.Response.Body;
-        for (var index = 0; index < ranges.Count; index++)
-        {
-            await body.WriteAsync(heads[index], call.Cancelled);
-            await content.WriteAsync(call.Engine, body, ranges[index].Offset, ranges[index].Length, call.Cancelled);
-            await body.WriteAsync(newLine, call.Cancelled);
-        }
-        await body.WriteAsync(end, call.Cancelled);
     }
 
     private static Task StartAsync(SwiftCall call, int status, string contentType, long length)

@@ -12,12 +12,14 @@ using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
 using Nephos.Kernel.State;
 using Nephos.ObjectStorage.Objects;
+using Nephos.ObjectStorage.Sync;
 using Nephos.Protos.Errors.V1;
 
 namespace Nephos.ObjectStorage.Swift;
 
 /// <summary>The Swift API, version 1: parses the path, finds out who asks, calls the handler, and answers errors as Swift does.</summary>
-internal sealed partial class SwiftFace(IObjectEngine engine, Authenticator authenticator, TimeProvider time, ILogger<SwiftFace> logger)
+internal sealed partial class SwiftFace(
+    IObjectEngine engine, Authenticator authenticator, SwiftAuth auth, RateLimits rates, ObjectStorageOptions options, TimeProvider time, ILogger<SwiftFace> logger)
 {
     public const string Prefix = "/object/v1/";
 
@@ -26,18 +28,36 @@ internal sealed partial class SwiftFace(IObjectEngine engine, Authenticator auth
         endpoints.Map(Prefix + "{**path}", HandleAsync);
         foreach (var info in new[] { "/info", "/object/info" })
         {
-            endpoints.MapMethods(info, ["GET", "HEAD"], http => AnswerAsync(http, call => call.TextAsync(200, SwiftInfo.Document().ToJsonString(), "application/json; charset=UTF-8")));
+            endpoints.MapMethods(info, ["GET", "HEAD"], http => AnswerAsync(http, call => call.TextAsync(200, SwiftInfo.Document(engine, options).ToJsonString(), "application/json; charset=UTF-8")));
+        }
+        foreach (var policy in new[] { "/crossdomain.xml", "/object/crossdomain.xml" })
+        {
+            endpoints.MapMethods(policy, ["GET"], http => AnswerAsync(http, call => call.TextAsync(200, CrossDomainPolicy(), "application/xml")));
+        }
+        foreach (var path in SwiftAuth.Paths)
+        {
+            endpoints.MapMethods(path, ["GET"], http => AnswerAsync(http, auth.AnswerAsync));
         }
         endpoints.MapMethods("/object/healthcheck", ["GET", "HEAD"], http => AnswerAsync(http, call => call.TextAsync(200, "OK", "text/plain")));
     }
 
-    private Task HandleAsync(HttpContext http) => AnswerAsync(http, async call =>
+    /// <summary>Answers a request below <see cref="Prefix"/>.</summary>
+    public Task HandleAsync(HttpContext http) => AnswerAsync(http, async call =>
     {
         if (!call.Path.Account.StartsWith(SwiftPath.AccountPrefix, StringComparison.Ordinal))
         {
             throw SwiftFault.NotFound();
         }
+        if (HttpMethods.IsOptions(http.Request.Method))
+        {
+            await SwiftCors.PreflightAsync(call);
+            return;
+        }
+        await SwiftCors.ApplyAsync(call);
         call.IsSigned = await SwiftTempUrl.AuthorizeAsync(call);
+        await SyncReceiver.AuthorizeAsync(call, options.ContainerSync);
+        SyncReceiver.CheckTarget(call, options.ContainerSync);
+        await LimitAsync(call);
         var handler = HandlerOf(call) ?? throw SwiftFault.MethodNotAllowed();
         await (SwiftStaticWeb.Applies(call) ? SwiftStaticWeb.GetAsync(call, handler) : handler(call));
     });
@@ -81,6 +101,32 @@ internal sealed partial class SwiftFace(IObjectEngine engine, Authenticator auth
             },
         };
     }
+
+    /// <summary>Waits for the request's turn where rates are limited. Copies and changes of metadata of containers are not.</summary>
+    private async ValueTask LimitAsync(SwiftCall call)
+    {
+        if (rates.IsOff || call.Path.Container.Length == 0)
+        {
+            return;
+        }
+        var method = call.Http.Request.Method;
+        RatedOperation? operation = call.Path.Object.Length > 0
+            ? method is "PUT" or "DELETE" or "POST" or "COPY" ? RatedOperation.ObjectWrite : null
+            : method is "PUT" or "DELETE" ? RatedOperation.ContainerChange : method is "GET" ? RatedOperation.Listing : null;
+        if (operation is not { } rated)
+        {
+            return;
+        }
+        var objects = rated == RatedOperation.ContainerChange ? 0 : (await engine.Namespace.GetBucketAsync(call.Bucket, call.Cancelled)).Value?.Usage.Objects ?? 0;
+        if (!await rates.EnterAsync(rated, call.Path.Project, call.Path.Container, objects, call.Cancelled))
+        {
+            throw new SwiftFault(498, "Slow down", plain: true);
+        }
+    }
+
+    private string CrossDomainPolicy() =>
+        "<?xml version=\"1.0\"?>\n<!DOCTYPE cross-domain-policy SYSTEM \"http://www.adobe.com/xml/dtds/cross-domain-policy.dtd\" >\n" +
+        $"<cross-domain-policy>\n{options.CrossDomainPolicy}\n</cross-domain-policy>";
 
     private async Task AnswerAsync(HttpContext http, Func<SwiftCall, Task> handler)
     {
@@ -157,8 +203,13 @@ internal sealed partial class SwiftFace(IObjectEngine engine, Authenticator auth
         var target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var query = target.IndexOf('?', StringComparison.Ordinal);
         var path = query < 0 ? target : target[..query];
-        var start = path.IndexOf(Prefix, StringComparison.Ordinal);
-        return start < 0 ? default : SwiftPath.Parse(path[(start + Prefix.Length)..]);
+        var start = path.StartsWith('/') ? 0 : path.IndexOf('/', path.IndexOf("://", StringComparison.Ordinal) + 3);
+        if (start < 0 || !path.AsSpan(start).StartsWith(Prefix, StringComparison.Ordinal))
+        {
+            // Routing saw the prefix in a path that is written in another way; such a path names nothing.
+            return http.Request.Path.StartsWithSegments(Prefix.TrimEnd('/')) ? throw SwiftFault.NotFound() : default(SwiftPath);
+        }
+        return SwiftPath.Parse(path[(start + Prefix.Length)..]);
     }
 
     [LoggerMessage(LogLevel.Error, "{Method} {Path} ({TransactionId}) failed")]

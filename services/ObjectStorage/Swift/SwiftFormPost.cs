@@ -87,7 +87,8 @@ internal static class SwiftFormPost
         }
         if (fields.GetValueOrDefault("redirect") is { Length: > 0 } redirect && Uri.TryCreate(redirect, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https")
         {
-            call.Reply("Location", $"{redirect}{(redirect.Contains('?', StringComparison.Ordinal) ? '&' : '?')}status={status}&message={Uri.EscapeDataString(message)}");
+            // Written anew: what the field holds besides an address must not get into the header.
+            call.Reply("Location", $"{uri.AbsoluteUri}{(uri.Query.Length > 0 ? '&' : '?')}status={status}&message={Uri.EscapeDataString(message)}");
             await call.EmptyAsync(303);
             return;
         }

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Nephos.Client.Objects;
+using Nephos.Hosting.Rest;
 using Nephos.ObjectStorage.Objects;
 
 namespace Nephos.ObjectStorage.Swift;
@@ -19,8 +20,12 @@ internal static class SwiftLargeObjects
 
     public const string SizeKey = "slo.size";
     private const int MaxDepth = 10;
+    private const int MaxJsonDepth = 8;
 
     public static bool IsStatic(ObjectRecord record) => record.SystemMetadata.ContainsKey(EtagKey);
+
+    /// <summary>What a reader gets are not the object's own bytes.</summary>
+    public static bool IsComposed(ObjectRecord record) => IsStatic(record) || record.SystemMetadata.ContainsKey(SwiftObjects.ManifestKey);
 
     // A listing has the note only: "slo <size> <etag>".
     public static long ListedSize(ObjectSummary summary) =>
@@ -91,22 +96,29 @@ internal static class SwiftLargeObjects
         {
             throw SwiftFault.Unprocessable();
         }
-        var manifest = Encoding.UTF8.GetBytes(resolved.ToJsonString());
-        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = call.Path.Object });
-        await writer.WriteAsync(manifest, call.Cancelled);
-        var (payload, manifestEtag) = await writer.CompleteAsync(call.Cancelled);
-        var record2 = SwiftObjects.NewRecord(call);
-        var size2 = total.ToString(CultureInfo.InvariantCulture);
-        var stored = await SwiftObjects.CommitAsync(call, container, record2 with
-        {
-            ETag = manifestEtag,
-            SizeBytes = payload.LengthBytes,
-            Payload = payload,
-            Note = $"slo {size2} {sloEtag}",
-            SystemMetadata = record2.SystemMetadata.SetItem(EtagKey, sloEtag).SetItem(SizeKey, size2),
-        });
+        var stored = await StoreAsync(call, container, Encoding.UTF8.GetBytes(resolved.ToJsonString()), sloEtag, total);
         call.Reply("ETag", $"\"{sloEtag}\"");
         call.Reply("Last-Modified", SwiftTime.HttpDate(stored.Modified));
+        await call.EmptyAsync(201);
+    }
+
+    /// <summary>Keeps a manifest that another cluster checked already, whose segments may come later.</summary>
+    public static async Task PutSyncedAsync(SwiftCall call, BucketRecord container)
+    {
+        var manifest = await ReadBodyAsync(call);
+        using var md5 = IncrementalHash.CreateHash(HashAlgorithmName.MD5);
+        long total = 0;
+        foreach (var segment in Parse(manifest))
+        {
+            if (segment is not { SizeBytes: { } size, ETag: { } etag } ||
+                (segment.Range is null ? [(0L, size)] : ByteRanges.Parse($"bytes={segment.Range}", size)) is not [var (offset, length)])
+            {
+                throw SwiftFault.BadRequest("A copied manifest names the size and the ETag of each segment, and ranges inside it.");
+            }
+            md5.AppendData(Encoding.ASCII.GetBytes(segment.Range is null ? etag : $"{etag}:{offset}-{offset + length - 1};"));
+            total += length;
+        }
+        await StoreAsync(call, container, manifest, Convert.ToHexStringLower(md5.GetHashAndReset()), total);
         await call.EmptyAsync(201);
     }
 
@@ -209,6 +221,23 @@ internal static class SwiftLargeObjects
         return new Content(parts);
     }
 
+    private static async ValueTask<ObjectRecord> StoreAsync(SwiftCall call, BucketRecord container, byte[] manifest, string etag, long totalBytes)
+    {
+        await using var writer = new HashingWriter(call.Engine.Payloads, StoragePolicies.PayloadOf(container, call.Path.Object));
+        await writer.WriteAsync(manifest, call.Cancelled);
+        var (payload, manifestEtag) = await writer.CompleteAsync(call.Cancelled);
+        var record = SwiftObjects.NewRecord(call);
+        var size = totalBytes.ToString(CultureInfo.InvariantCulture);
+        return await SwiftObjects.CommitAsync(call, container, record with
+        {
+            ETag = manifestEtag,
+            SizeBytes = payload.LengthBytes,
+            Payload = payload,
+            Note = $"slo {size} {etag}",
+            SystemMetadata = record.SystemMetadata.SetItem(EtagKey, etag).SetItem(SizeKey, size),
+        });
+    }
+
     private static IEnumerable<ContentPiece> Cut(Content content, (long Offset, long Length) range)
     {
         var (offset, length) = range;
@@ -274,7 +303,7 @@ internal static class SwiftLargeObjects
     {
         try
         {
-            var segments = JsonNode.Parse(json) as JsonArray ?? throw SwiftFault.BadRequest("Manifest must be a list.\n");
+            var segments = StrictJson.Parse(json, MaxJsonDepth) as JsonArray ?? throw SwiftFault.BadRequest("Manifest must be a list.\n");
             if (segments.Count is 0 or > MaxSegments)
             {
                 throw SwiftFault.BadRequest($"A manifest has 1 to {MaxSegments} segments.\n");

@@ -199,8 +199,13 @@ internal sealed record SwiftListing
             case not null:
                 return "plain";
         }
-        // The best of what the client lists; quality values break ties as they stand.
-        foreach (var item in (call.Header("Accept") ?? "").Split(',', 32))
+        return FormatOf(call.Header("Accept") ?? "");
+    }
+
+    /// <summary>The format of the first type in an Accept header that there is a format for; quality values do not count.</summary>
+    public static string FormatOf(string accept)
+    {
+        foreach (var item in accept.Split(',', 32))
         {
             switch (item.Split(';')[0].Trim().ToLowerInvariant())
             {

@@ -3,6 +3,7 @@ using System.Globalization;
 using Nephos.Client.Objects;
 using Nephos.Kernel.Errors;
 using Nephos.ObjectStorage.Objects;
+using Nephos.ObjectStorage.Sync;
 using Nephos.Protos.Errors.V1;
 
 namespace Nephos.ObjectStorage.Swift;
@@ -42,6 +43,11 @@ internal static class SwiftObjects
         {
             throw new SwiftFault(413, "Your request is too large.", plain: true);
         }
+        if (call.SyncTime is not null && call.Header("X-Static-Large-Object") is not null)
+        {
+            await SwiftLargeObjects.PutSyncedAsync(call, container);
+            return;
+        }
         if (call.Query("multipart-manifest") == "put")
         {
             await SwiftLargeObjects.PutManifestAsync(call, container);
@@ -69,7 +75,7 @@ internal static class SwiftObjects
     public static async ValueTask<ObjectRecord> StoreAsync(
         SwiftCall call, BucketRecord container, ObjectRecord record, Stream body, long maxBytes, long? announcedBytes, string? etag)
     {
-        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = record.Key });
+        await using var writer = new HashingWriter(call.Engine.Payloads, StoragePolicies.PayloadOf(container, record.Key));
         await ReceiveAsync(call, writer, body, maxBytes);
         if (announcedBytes is { } announced && announced != writer.LengthBytes)
         {
@@ -132,6 +138,11 @@ internal static class SwiftObjects
     {
         var container = await SwiftContainers.FindAsync(call, call.Bucket);
         SwiftAccess.RequireWrite(call, container);
+        if (call.SyncTime is { } removed)
+        {
+            await SyncReceiver.DeleteAsync(call, removed);
+            return;
+        }
         if (call.Query("multipart-manifest") == "delete")
         {
             await SwiftLargeObjects.DeleteAsync(call);
@@ -195,11 +206,11 @@ internal static class SwiftObjects
     public static async ValueTask<ObjectRecord> CommitAsync(SwiftCall call, BucketRecord container, ObjectRecord record)
     {
         await SwiftVersions.KeepAsync(call, container, record.Key);
-        var conditions = WriteConditions.None;
+        var conditions = call.SyncTime is { } written ? new WriteConditions { OlderThan = written } : WriteConditions.None;
         if (call.Header("If-None-Match") is { } none)
         {
             conditions = none.Trim() == "*"
-                ? new WriteConditions { MustNotExist = true }
+                ? conditions with { MustNotExist = true }
                 : throw SwiftFault.BadRequest("If-None-Match only supports *");
         }
         var outcome = await call.Engine.Namespace.PutObjectAsync(
@@ -207,7 +218,7 @@ internal static class SwiftObjects
         return outcome.Status switch
         {
             EngineStatus.QuotaExceeded => throw SwiftFault.OverQuota(),
-            EngineStatus.PreconditionFailed => throw SwiftFault.PreconditionFailed(),
+            EngineStatus.PreconditionFailed => throw (call.SyncTime is null ? SwiftFault.PreconditionFailed() : SwiftFault.Conflict()),
             _ => outcome.OrThrow(call.Bucket, record.Key),
         };
     }
@@ -236,7 +247,7 @@ internal static class SwiftObjects
         {
             Key = call.Path.Object,
             ContentType = call.Header("Content-Type") is { Length: > 0 } type ? type : DefaultType,
-            Modified = call.Now,
+            Modified = call.SyncTime ?? call.Now,
             Owner = call.Operation?.UserId ?? "",
             SystemMetadata = system.ToImmutable(),
             UserMetadata = RecordMetadata.Empty.AddRange(SwiftMetadata.FromHeaders(call.Http.Request.Headers, "Object")
@@ -262,7 +273,7 @@ internal static class SwiftObjects
             throw SwiftFault.BadRequest("Non-integer X-Delete-At");
         }
         var expires = DateTimeOffset.FromUnixTimeSeconds(unix);
-        return expires > call.Now ? expires : throw SwiftFault.BadRequest("X-Delete-At in past");
+        return expires > call.Now || call.SyncTime is not null ? expires : throw SwiftFault.BadRequest("X-Delete-At in past");
     }
 
     private static async Task ReceiveAsync(SwiftCall call, HashingWriter writer, Stream body, long maxBytes)
@@ -308,13 +319,9 @@ internal static class SwiftObjects
         (from, record) = await SwiftSymlinks.FollowAsync(from, record);
         var wanted = NewRecord(call);
         var keepsManifest = call.Query("multipart-manifest") == "get";
-        var content = keepsManifest ? Content.Of(record) : await SwiftLargeObjects.ResolveAsync(from, record);
-        await using var writer = new HashingWriter(call.Engine.Payloads, new PayloadOptions { Bucket = call.Bucket, Key = name });
-        await using (var stream = new HashingStream(writer))
-        {
-            await content.WriteAsync(call.Engine, stream, 0, content.LengthBytes, call.Cancelled);
-        }
-        var (payload, md5) = await writer.CompleteAsync(call.Cancelled);
+        var (payload, etag) = keepsManifest || !SwiftLargeObjects.IsComposed(record)
+            ? (await PayloadCopy.CopyAsync(call.Engine, record, call.Bucket, name, call.Cancelled), record.ETag)
+            : await JoinAsync(call, container, name, await SwiftLargeObjects.ResolveAsync(from, record));
         var fresh = call.Header("X-Fresh-Metadata") is "true" or "True" or "1";
         var system = keepsManifest
             ? record.SystemMetadata
@@ -322,7 +329,7 @@ internal static class SwiftObjects
         var stored = await CommitAsync(call, container, new ObjectRecord
         {
             Key = name,
-            ETag = record.Parts.Length > 0 ? record.ETag : md5,
+            ETag = etag,
             SizeBytes = payload.LengthBytes,
             Payload = payload,
             Parts = record.Parts,
@@ -341,6 +348,17 @@ internal static class SwiftObjects
         call.Reply("X-Copied-From-Last-Modified", SwiftTime.HttpDate(record.Modified));
         SwiftMetadata.Write(call, "Object", stored.UserMetadata);
         await call.EmptyAsync(201);
+    }
+
+    /// <summary>The bytes of a composed object as one payload.</summary>
+    private static async ValueTask<(Payload Payload, string Md5)> JoinAsync(SwiftCall call, BucketRecord container, string name, Content content)
+    {
+        await using var writer = new HashingWriter(call.Engine.Payloads, StoragePolicies.PayloadOf(container, name));
+        await using (var stream = new HashingStream(writer))
+        {
+            await content.WriteAsync(call.Engine, stream, 0, content.LengthBytes, call.Cancelled);
+        }
+        return await writer.CompleteAsync(call.Cancelled);
     }
 
     /// <summary>What a fault of the engine means to a Swift client.</summary>

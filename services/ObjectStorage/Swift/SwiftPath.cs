@@ -70,18 +70,18 @@ internal readonly record struct SwiftPath(string Account, string Container, stri
         {
             var bytes = new byte[Encoding.UTF8.GetMaxByteCount(text.Length)];
             var count = 0;
-            for (var index = 0; index < text.Length; index++)
+            for (var left = text.AsSpan(); !left.IsEmpty;)
             {
-                if (text[index] == '%' && index + 2 < text.Length &&
-                    byte.TryParse(text.AsSpan(index + 1, 2), System.Globalization.NumberStyles.AllowHexSpecifier, null, out var value))
+                if (left is ['%', _, _, ..] && byte.TryParse(left[1..3], System.Globalization.NumberStyles.AllowHexSpecifier, null, out var value))
                 {
                     bytes[count++] = value;
-                    index += 2;
+                    left = left[3..];
+                    continue;
                 }
-                else
-                {
-                    count += Encoding.UTF8.GetBytes(text.AsSpan(index, 1), bytes.AsSpan(count));
-                }
+                // Up to the next escape at once, so that characters of two code units stay whole.
+                var plain = left[1..].IndexOf('%') is >= 0 and var next ? left[..(next + 1)] : left;
+                count += Encoding.UTF8.GetBytes(plain, bytes.AsSpan(count));
+                left = left[plain.Length..];
             }
             var decoded = Strict.GetString(bytes, 0, count);
             return decoded.Contains('\0', StringComparison.Ordinal) ? throw InvalidText() : decoded;

@@ -60,8 +60,11 @@ internal static class SwiftSymlinks
         if (call.Header("X-Symlink-Target-Etag") is { Length: > 0 } etag)
         {
             var pinned = record with { SystemMetadata = record.SystemMetadata.SetItem(EtagKey, etag.Trim('"').ToLowerInvariant()) };
-            // A pinned target must be there and be the one that is meant, now.
-            await FollowAsync(call, pinned);
+            if (call.SyncTime is null)
+            {
+                // A pinned target must be there and be the one that is meant, now; what another cluster copies may come before its target.
+                await FollowAsync(call, pinned);
+            }
             record = pinned;
         }
         var stored = await SwiftObjects.CommitAsync(call, container, record);
@@ -73,14 +76,26 @@ internal static class SwiftSymlinks
 
     public static void WriteHeaders(SwiftCall call, ObjectRecord link)
     {
-        call.Reply("X-Symlink-Target", SwiftPath.Encode(link.SystemMetadata[TargetKey]));
+        foreach (var (name, value) in HeadersOf(link))
+        {
+            call.Reply(name, value);
+        }
+    }
+
+    /// <summary>What makes the object a link; nothing for other objects.</summary>
+    public static IEnumerable<(string Name, string Value)> HeadersOf(ObjectRecord link)
+    {
+        if (link.SystemMetadata.TryGetValue(TargetKey, out var target))
+        {
+            yield return ("X-Symlink-Target", SwiftPath.Encode(target));
+        }
         if (link.SystemMetadata.TryGetValue(AccountKey, out var account))
         {
-            call.Reply("X-Symlink-Target-Account", SwiftPath.Encode(account));
+            yield return ("X-Symlink-Target-Account", SwiftPath.Encode(account));
         }
         if (link.SystemMetadata.TryGetValue(EtagKey, out var etag))
         {
-            call.Reply("X-Symlink-Target-Etag", etag);
+            yield return ("X-Symlink-Target-Etag", etag);
         }
     }
 

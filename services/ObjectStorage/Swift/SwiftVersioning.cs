@@ -1,5 +1,6 @@
 using Nephos.Client.Objects;
 using Nephos.ObjectStorage.Objects;
+using Nephos.ObjectStorage.Sync;
 
 namespace Nephos.ObjectStorage.Swift;
 
@@ -24,6 +25,10 @@ internal static class SwiftVersioning
         if (enabled && (record.Metadata.ContainsKey(SwiftContainers.VersionsKey) || record.Metadata.ContainsKey(SwiftContainers.HistoryKey)))
         {
             throw SwiftFault.BadRequest("Cannot enable object versioning on a container with X-Versions-Location or X-History-Location");
+        }
+        if (enabled && SyncTarget.IsSet(record))
+        {
+            throw SwiftFault.BadRequest("Cannot enable object versioning on a container with X-Container-Sync-To");
         }
         if (!enabled && S3.S3Lock.IsEnabled(record))
         {

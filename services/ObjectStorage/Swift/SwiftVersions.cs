@@ -19,7 +19,7 @@ internal static class SwiftVersions
         var outcome = await call.Engine.Namespace.GetObjectAsync(call.Bucket, key, VersionSelector.Current, call.Cancelled);
         if (outcome is { IsOk: true, Value: { IsDeleteMarker: false } current } && !current.SystemMetadata.ContainsKey(SwiftObjects.ManifestKey))
         {
-            await StoreAsync(call, new BucketName(call.Path.Project, archive), current, PrefixOf(key) + SwiftTime.Timestamp(current.Modified));
+            await CopyAsync(call, current, new BucketName(call.Path.Project, archive), PrefixOf(key) + SwiftTime.Timestamp(current.Modified));
         }
     }
 
@@ -51,7 +51,7 @@ internal static class SwiftVersions
         }
         // The newest kept version takes the deleted one's place; its copy in the archive goes last, so a crash leaves both.
         var kept = await SwiftObjects.FindAsync(call, bucket, newest.Key);
-        await StoreAsync(call, call.Bucket, kept, call.Path.Object);
+        await CopyAsync(call, kept, call.Bucket, call.Path.Object);
         await SwiftObjects.RemoveAsync(call, bucket, newest.Key);
         return true;
     }
@@ -61,11 +61,16 @@ internal static class SwiftVersions
 
     private static string PrefixOf(string key) => string.Create(CultureInfo.InvariantCulture, $"{System.Text.Encoding.UTF8.GetByteCount(key):x3}{key}/");
 
+    private static async ValueTask CopyAsync(SwiftCall call, ObjectRecord record, BucketName to, string key)
+    {
+        var payload = await PayloadCopy.CopyAsync(call.Engine, record, to, key, call.Cancelled);
+        await StoreAsync(call, to, record with { Payload = payload }, key);
+    }
+
     private static async ValueTask StoreAsync(SwiftCall call, BucketName bucket, ObjectRecord record, string key)
     {
-        var payload = await PayloadCopy.CopyAsync(call.Engine, record.Payload, bucket, key, call.Cancelled);
         var outcome = await call.Engine.Namespace.PutObjectAsync(
-            new PutObject { Bucket = bucket, Object = record with { Key = key, Payload = payload, Modified = call.Now } }, call.Cancelled);
+            new PutObject { Bucket = bucket, Object = record with { Key = key, Modified = call.Now } }, call.Cancelled);
         if (outcome.Status == EngineStatus.NoSuchBucket)
         {
             throw new SwiftFault(412, "The container for versions does not exist.", plain: true);

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Nephos.Client.Objects;
 
 /// <summary>The object storage engine as its users see it: immutable payloads, and a namespace that names them.</summary>
@@ -12,8 +14,19 @@ public interface IObjectEngine
 
     IObjectNamespace Namespace { get; }
 
+    /// <summary>The ways to keep payload that buckets can choose from; exactly one is the default.</summary>
+    ImmutableArray<StoragePolicy> Policies => [StoragePolicy.Replicated];
+
     /// <summary>What is healthy and what is at risk, from memory; cheap enough to poll.</summary>
     ObjectEngineStatus GetStatus();
+}
+
+/// <summary>How payload is kept. Clients name it when they make a bucket; a bucket keeps its policy.</summary>
+/// <param name="Name">Letters, digits and hyphens.</param>
+public sealed record StoragePolicy(string Name, bool IsDefault)
+{
+    /// <summary>Whole copies, as many as the ring says.</summary>
+    public static StoragePolicy Replicated { get; } = new("Policy-0", IsDefault: true);
 }
 
 /// <summary>Why the engine could not do its work. A face maps each to its own fault.</summary>

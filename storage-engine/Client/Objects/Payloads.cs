@@ -26,6 +26,9 @@ public sealed record PayloadOptions
 
     public string Key { get; init; } = "";
 
+    /// <summary>Name of the <see cref="StoragePolicy"/>; null is the default one.</summary>
+    public string? Policy { get; init; }
+
     /// <summary>False keeps even tiny payloads out of the record (parts of an upload).</summary>
     public bool AllowInline { get; init; } = true;
 

@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
@@ -50,14 +51,26 @@ public class ObjectCloud : IAsyncLifetime
 
     public HttpClient Http { get; private set; } = null!;
 
+    public IObjectEngine Engine => _engine;
+
+    /// <summary>Configuration on top of the defaults, as <c>Section:Name</c>.</summary>
+    protected virtual IEnumerable<KeyValuePair<string, string?>> Settings => [];
+
+    /// <summary>Where the devices are; made here, removed with the cloud.</summary>
+    protected virtual string Folder => _folder;
+
+    /// <summary>A part of the object service.</summary>
+    public T Service<T>()
+        where T : notnull => _app.Services.GetRequiredService<T>();
+
     public IPEndPoint Address { get; private set; } = null!;
 
     public static string SecretOf(string accessKey) => "secret of " + accessKey;
 
-    public async Task InitializeAsync()
+    public virtual async Task InitializeAsync()
     {
-        Directory.CreateDirectory(_folder);
-        var options = ObjectEngineOptions.Under(_folder) with
+        Directory.CreateDirectory(Folder);
+        var options = ObjectEngineOptions.Under(Folder) with
         {
             PartitionPower = 6,
             Shards = 2,
@@ -72,9 +85,11 @@ public class ObjectCloud : IAsyncLifetime
             options, new FileConfigurationMaster(options.ConfigurationDirectory), TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
 
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Configuration.AddInMemoryCollection(Settings);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
+            kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.MaxRequestHeadersTotalSize = 128 * 1024;
             kestrel.Limits.MaxRequestHeaderCount = 300;
@@ -82,7 +97,7 @@ public class ObjectCloud : IAsyncLifetime
             kestrel.Listen(IPAddress.Loopback, 0);
         });
         builder.Services.AddSingleton<IObjectEngine>(_engine);
-        builder.Services.AddSingleton(new NephosOptions { StateDirectory = _folder });
+        builder.Services.AddSingleton(new NephosOptions { StateDirectory = Folder });
         builder.Services.AddSingleton(FaceTime);
         builder.Services.AddRouting();
         builder.Services.AddGrpc();
@@ -93,21 +108,22 @@ public class ObjectCloud : IAsyncLifetime
         builder.Services.AddSingleton<Authenticator>();
         builder.AddObjectStorage();
         builder.Services.AddSingleton<Wire.Ec2Credentials.Ec2CredentialsClient>(new Keys(FaceTime));
+        builder.Services.AddSingleton<Wire.Tokens.TokensClient>(new Passwords(FaceTime));
         _app = builder.Build();
         _app.UseRouting();
         _app.MapObjectStorage();
         await _app.StartAsync();
         var address = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
         Address = IPEndPoint.Parse(new Uri(address).Authority);
-        Http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false }) { BaseAddress = new Uri(address) };
+        Http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false, RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8, ResponseHeaderEncodingSelector = (_, _) => Encoding.UTF8 }) { BaseAddress = new Uri(address) };
     }
 
-    public async Task DisposeAsync()
+    public virtual async Task DisposeAsync()
     {
         Http.Dispose();
         await _app.DisposeAsync();
         await _engine.DisposeAsync();
-        Directory.Delete(_folder, recursive: true);
+        Directory.Delete(Folder, recursive: true);
     }
 
     private static OperationContext? Parse(string text, char separator)
@@ -125,6 +141,28 @@ public class ObjectCloud : IAsyncLifetime
             ValueTask.FromResult(Parse(token, ':'));
 
         public ValueTask<string> GetAsync(CancellationToken cancellationToken) => ValueTask.FromResult("nephos:service:service");
+    }
+
+    /// <summary>Everybody's password is <c>secret</c>; the names of projects are their ids.</summary>
+    private sealed class Passwords(TimeProvider time) : Wire.Tokens.TokensClient
+    {
+        public override AsyncUnaryCall<Wire.IssueTokenResponse> IssueTokenAsync(
+            Wire.IssueTokenRequest request, Metadata? headers = null, DateTime? deadline = null, CancellationToken cancellationToken = default)
+        {
+            var project = request.Scope?.Project?.Name ?? "";
+            var answer = request.Password.Password == "secret"
+                ? Task.FromResult(new Wire.IssueTokenResponse
+                {
+                    Token = $"{request.Password.User.Name}:{project}:member",
+                    Description = new Wire.TokenDescription
+                    {
+                        Project = project.Length > 0 ? new Wire.NamedReference { Id = project, Name = project } : null,
+                        ExpiresAt = Timestamp.FromDateTimeOffset(time.GetUtcNow().AddHours(1)),
+                    },
+                })
+                : Task.FromException<Wire.IssueTokenResponse>(Faults.Unauthenticated("The request you have made requires authentication."));
+            return new AsyncUnaryCall<Wire.IssueTokenResponse>(answer, Task.FromResult(new Metadata()), () => Status.DefaultSuccess, () => [], () => { });
+        }
     }
 
     private sealed class Keys(TimeProvider time) : Wire.Ec2Credentials.Ec2CredentialsClient

@@ -47,9 +47,16 @@ public sealed class RealClientTests(RealTimeObjectCloud cloud) : IClassFixture<R
         await S3cmd("cp", "s3://box/dir/a file", "s3://box/copy");
         var listed = await S3cmd("ls", "--recursive", "s3://box");
         await S3cmd("get", "s3://box/copy", back);
+        Fill("tree/one", 10);
+        Fill("tree/sub/two", 20_000);
+        await S3cmd("sync", Path.Combine(_folder.FullName, "tree") + "/", "s3://box/tree/");
+        var again = await S3cmd("sync", Path.Combine(_folder.FullName, "tree") + "/", "s3://box/tree/");
+        await S3cmd("sync", "s3://box/tree/", Path.Combine(_folder.FullName, "fetched") + "/");
         await S3cmd("del", "--recursive", "--force", "s3://box");
         await S3cmd("rb", "s3://box");
 
+        Assert.DoesNotContain("upload:", again, StringComparison.Ordinal);
+        Assert.Equal(ObjectTests.Bytes(20_000), await File.ReadAllBytesAsync(Path.Combine(_folder.FullName, "fetched", "sub", "two")));
         Assert.Contains("s3://box/dir/a file", listed, StringComparison.Ordinal);
         Assert.Equal(await File.ReadAllBytesAsync(source), await File.ReadAllBytesAsync(back));
     }
@@ -90,12 +97,49 @@ public sealed class RealClientTests(RealTimeObjectCloud cloud) : IClassFixture<R
         var fetched = await cloud.Http.GetByteArrayAsync(new Uri(presigned));
         await Aws("s3api", "put-object-tagging", "--bucket", "box", "--key", "dir/key", "--tagging", "TagSet=[{Key=a,Value=b}]");
         var tags = await Aws("s3api", "get-object-tagging", "--bucket", "box", "--key", "dir/key");
+        foreach (var name in new[] { "one", "sub/two" })
+        {
+            Fill(Path.Combine("tree", name), 30_000);
+        }
+        var tree = Path.Combine(_folder.FullName, "tree");
+        await Aws("s3", "sync", "--only-show-errors", tree, "s3://box/tree");
+        var again = await Aws("s3", "sync", tree, "s3://box/tree");
+        File.Delete(Path.Combine(tree, "one"));
+        await Aws("s3", "sync", "--only-show-errors", "--delete", tree, "s3://box/tree");
+        var kept = await Aws("s3", "ls", "--recursive", "s3://box/tree/");
         await Aws("s3", "rb", "--force", "s3://box");
 
         Assert.Contains("dir/key", listed, StringComparison.Ordinal);
         Assert.Equal(await File.ReadAllBytesAsync(source), await File.ReadAllBytesAsync(back));
         Assert.Equal(await File.ReadAllBytesAsync(source), fetched);
         Assert.Contains("\"Value\": \"b\"", tags, StringComparison.Ordinal);
+        Assert.DoesNotContain("upload", again, StringComparison.Ordinal);
+        Assert.EndsWith("tree/sub/two", kept.Trim(), StringComparison.Ordinal);
+    }
+
+    [ClientFact("python3")]
+    public async Task Boto3_does_what_programs_do_with_it()
+    {
+        var script = Path.Combine(AppContext.BaseDirectory, "Objects", "boto3_client.py");
+        if ((await TryRunAsync("python3", ["-c", "import boto3"])).ExitCode != 0)
+        {
+            return; // Without the library there is nothing to try; the clients above are other programs.
+        }
+
+        Assert.Equal("done", (await RunAsync("python3", [script, $"http://{cloud.Address}"])).Trim());
+    }
+
+    [ClientFact("swift")]
+    public async Task Swift_gets_its_token_the_old_way()
+    {
+        var source = Fill("source", 1000);
+        Task<string> Swift(params string[] arguments) => RunAsync("swift",
+            ["--auth-version", "1", "--auth", $"http://{cloud.Address}/auth/v1.0", "--user", $"{_project}:alice", "--key", "secret", .. arguments]);
+
+        await Swift("upload", "--object-name", "key", "box", source);
+
+        Assert.Equal("key", (await Swift("list", "box")).Trim());
+        Assert.Contains("container_sync", await Swift("info"), StringComparison.Ordinal);
     }
 
     [ClientFact("swift")]
@@ -127,6 +171,13 @@ public sealed class RealClientTests(RealTimeObjectCloud cloud) : IClassFixture<R
     /// <summary>Runs a program to its end; fails with what it said.</summary>
     private async Task<string> RunAsync(string program, string[] arguments)
     {
+        var (exitCode, output, error) = await TryRunAsync(program, arguments);
+        Assert.True(exitCode == 0, $"{program} {string.Join(' ', arguments)}: {error}{output}");
+        return output;
+    }
+
+    private async Task<(int ExitCode, string Output, string Error)> TryRunAsync(string program, string[] arguments)
+    {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in new[]
         {
@@ -150,7 +201,6 @@ public sealed class RealClientTests(RealTimeObjectCloud cloud) : IClassFixture<R
             process.Kill(entireProcessTree: true);
             throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end.");
         }
-        Assert.True(process.ExitCode == 0, $"{program} {string.Join(' ', arguments)}: {await error}{await output}");
-        return await output;
+        return (process.ExitCode, await output, await error);
     }
 }

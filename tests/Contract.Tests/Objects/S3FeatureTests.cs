@@ -286,8 +286,11 @@ public sealed class S3FeatureTests(ObjectCloud cloud) : ObjectTests(cloud)
     {
         await S3Async("PUT", "/bucket");
 
-        Assert.Equal("NoSuchLifecycleConfiguration", (await S3Async("GET", "/bucket?lifecycle")).Is(404).Code);
-        (await S3Async("PUT", "/bucket?lifecycle", Utf8("<LifecycleConfiguration/>"))).Is(501);
+        Assert.Equal("NoSuchWebsiteConfiguration", (await S3Async("GET", "/bucket?website")).Is(404).Code);
+        (await S3Async("PUT", "/bucket?website", Utf8("<WebsiteConfiguration/>"))).Is(501);
+        (await S3Async("PUT", "/bucket?notification", Utf8("<NotificationConfiguration/>"))).Is(501);
+        (await S3Async("PUT", "/bucket?logging", Utf8("<BucketLoggingStatus/>"))).Is(501);
+        (await S3Async("PUT", "/bucket?replication", Utf8("<ReplicationConfiguration/>"))).Is(501);
         (await S3Async("PUT", "/bucket/key?restore", Utf8("<x/>"))).Is(501);
         Assert.Equal("ServerSideEncryptionConfigurationNotFoundError", (await S3Async("GET", "/bucket?encryption")).Is(404).Code);
         Assert.Equal("NoSuchCORSConfiguration", (await S3Async("GET", "/bucket?cors")).Is(404).Code);
