@@ -32,7 +32,10 @@ public sealed class RemoteReplicas(IStorageTransport transport) : IReplicaConnec
 public sealed class RemoteReplica(IStorageChannel channel, Guid device, Guid volume) : IBlockReplica
 {
     /// <summary>A replica that does not answer within this time counts as lost; what it missed is brought to it when it is back.</summary>
-    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan DataTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>Control may wait for disks several times, in a process that has just begun.</summary>
+    private static readonly TimeSpan ControlTimeout = TimeSpan.FromSeconds(20);
 
     private readonly Lock _writing = new();
     private byte[]? _payload;
@@ -41,7 +44,7 @@ public sealed class RemoteReplica(IStorageChannel channel, Guid device, Guid vol
     {
         try
         {
-            var call = channel.CallAsync(new StorageCall(method, head) { Payload = payload, Destination = destination, Timeout = Timeout });
+            var call = channel.CallAsync(new StorageCall(method, head) { Payload = payload, Destination = destination, Timeout = method is ReplicaWire.Read or ReplicaWire.Write ? DataTimeout : ControlTimeout });
             var answer = (call.IsCompleted ? call.Result : call.AsTask().GetAwaiter().GetResult()).Head;
             return answer.Length >= ReplicaWire.StatusBytes ? answer : throw new VolumeHeadException($"Device {device} answered {answer.Length} bytes.");
         }

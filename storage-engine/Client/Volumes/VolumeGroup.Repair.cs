@@ -56,12 +56,14 @@ internal sealed partial class VolumeGroup
     // Repairs the part of a range that the member lacks.
     private bool RunRepairOf(GroupMember member, long block, long count, Nbd.NativeBuffer buffer)
     {
-        IBlockReplica source, target;
+        GroupMember? source;
+        IBlockReplica target;
         bool compare;
         lock (_gate)
         {
-            if (member.Link is not { } link || FindSource(member, block, count)?.Link is not { } from) return false;
-            (source, target) = (from.Replica, link.Replica);
+            source = FindSource(member, block, count);
+            if (member.Link is not { } link || source is null) return false;
+            target = link.Replica;
             compare = member.Unknown.Intersects(block, count);
         }
         if (compare && !Compare(member, source, target, block, count)) return false;
@@ -75,11 +77,10 @@ internal sealed partial class VolumeGroup
         return true;
     }
 
-    private bool Compare(GroupMember member, IBlockReplica source, IBlockReplica target, long block, long count)
+    private bool Compare(GroupMember member, GroupMember source, IBlockReplica target, long block, long count)
     {
         var (wanted, present) = (new uint[count], new uint[count]);
-        var read = Try(() => source.GetSums(Epoch, block * BlockBytes, wanted), out _);
-        if (read != ReplicaStatus.Ok) return false;
+        if (!TryAsk(source, replica => replica.GetSums(Epoch, block * BlockBytes, wanted))) return false;
         var status = Try(() => target.GetSums(Epoch, block * BlockBytes, present), out var trouble);
         lock (_gate)
         {
@@ -100,10 +101,33 @@ internal sealed partial class VolumeGroup
         }
     }
 
-    private bool Copy(GroupMember member, IBlockReplica source, long block, int count, Nbd.NativeBuffer buffer)
+    // Asks the source of a repair. One that can not answer is none any more, so that another one is looked for.
+    private bool TryAsk(GroupMember source, Func<IBlockReplica, ReplicaStatus> question)
+    {
+        ReplicaLink? link;
+        lock (_gate) link = source.Link;
+        if (link is null) return false;
+        var status = Try(() => question(link.Replica), out var trouble);
+        if (status == ReplicaStatus.Ok) return true;
+        lock (_gate)
+        {
+            // Damage is no reason to give it up.
+            if (source.Link == link && status != ReplicaStatus.Corrupt) Lose(source, status, trouble);
+            Advance();
+        }
+        return false;
+    }
+
+    private bool Copy(GroupMember member, GroupMember source, long block, int count, Nbd.NativeBuffer buffer)
     {
         var length = count * BlockBytes;
-        if (!TryReadForRepair(source, block, count, buffer.Span[..length])) return false;
+        if (!TryAsk(source, replica => replica.Read(Epoch, block * BlockBytes, buffer.Span[..length])))
+        {
+            // What is damaged there is got from elsewhere, or left until there is somebody who has it.
+            lock (_gate)
+                if (source.Link is { } damaged) FindDamage(source, damaged, block, count);
+            return false;
+        }
         var repair = new BlockRepair(block * BlockBytes, length, buffer.Address(0));
         lock (_gate)
         {
@@ -116,25 +140,6 @@ internal sealed partial class VolumeGroup
             while (!repair.IsDone) Pause();
             _repairedBytes += length;
             return member.Link is not null;
-        }
-    }
-
-    // A block that is damaged at the source too is left for others; the rest is not held up by it.
-    private bool TryReadForRepair(IBlockReplica source, long block, int count, Span<byte> data)
-    {
-        try
-        {
-            var status = source.Read(Epoch, block * BlockBytes, data);
-            if (status == ReplicaStatus.Fenced) lock (_gate) Fence();
-            if (status != ReplicaStatus.Corrupt) return status == ReplicaStatus.Ok;
-            var damaged = Array.Find(_members, other => other.Link?.Replica == source);
-            lock (_gate)
-                if (damaged is not null) NoteDamage(damaged, block, count);
-            return false;
-        }
-        catch (VolumeHeadException)
-        {
-            return false;
         }
     }
 

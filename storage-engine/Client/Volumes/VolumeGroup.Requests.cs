@@ -90,7 +90,8 @@ internal sealed partial class VolumeGroup
         if (lacking is not null)
         {
             using var buffer = new Nbd.NativeBuffer(CopyBlocks * BlockBytes);
-            RunRepairOf(lacking, block, count, buffer);
+            if (!RunRepairOf(lacking, block, count, buffer))
+                lock (_gate) Pause(100);
         }
         link = null;
         return true;
