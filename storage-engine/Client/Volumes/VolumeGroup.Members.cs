@@ -169,6 +169,7 @@ internal sealed partial class VolumeGroup
         member.State = complete ? MemberState.Complete : MemberState.Repairing;
         member.Trouble = null;
         member.LastStatus = ReplicaStatus.Ok;
+        _allFailed = false;
         member.Joined = _submitted;
         member.Written = member.Durable = _acknowledged;
         // What is not acknowledged yet is still in memory.

@@ -52,49 +52,47 @@ internal sealed partial class VolumeGroup
     // False: the read ends with the answer. True with no link: look again.
     private bool TryChooseReader(long block, long count, out GroupMember member, out ReplicaLink? link, out ReplicaStatus answer)
     {
-        GroupMember? lacking = null;
         link = null;
         lock (_gate)
         {
             member = _members[0];
             answer = EndedWith() ?? ReplicaStatus.Ok;
             if (answer != ReplicaStatus.Ok) return false;
-            var damaged = false;
             foreach (var candidate in _members)
             {
-                if (candidate.State != MemberState.Complete || candidate.Written < _acknowledged || candidate.Link is not { } way) continue;
-                damaged = true;
-                if (candidate.Lacks(block, count)) continue;
+                if (candidate.State != MemberState.Complete || candidate.Written < _acknowledged || candidate.Link is not { } way || candidate.Lacks(block, count)) continue;
                 (member, link) = (candidate, way);
                 break;
             }
             if (link is null)
             {
-                // Every copy that there is has lost it.
-                if (damaged && Array.TrueForAll(_members, other => other.State == MemberState.Complete && other.Lacks(block, count)))
-                {
-                    answer = ReplicaStatus.Corrupt;
-                    return false;
-                }
-                Pause(100);
-                return true;
+                if (IsLostEverywhere(block, count)) answer = ReplicaStatus.Corrupt;
+                else Pause(100);
+                return answer == ReplicaStatus.Ok;
             }
             if (!_takeoverPending) return true;
-            // What is read must not be lost by the next takeover: first it goes to a majority.
-            var chosen = member;
-            var has = _members.Count(other => other == chosen || (other.Link is not null && !other.Lacks(block, count)));
-            if (has >= Majority) return true;
-            lacking = Array.Find(_members, other => other != chosen && other.Link is not null && other.Lacks(block, count));
+        }
+        if (!IsOnMajority(member, block, count)) link = null;
+        return true;
+    }
+
+    // Under the gate. Every copy that there is has been damaged.
+    private bool IsLostEverywhere(long block, long count) => Array.TrueForAll(_members, member => member.State == MemberState.Complete && member.Lacks(block, count));
+
+    // What is read must not be lost by the next takeover: when it is not on a majority yet it is brought there, and false is answered.
+    private bool IsOnMajority(GroupMember reader, long block, long count)
+    {
+        GroupMember? lacking;
+        lock (_gate)
+        {
+            if (_members.Count(other => other == reader || (other.Link is not null && !other.Lacks(block, count))) >= Majority) return true;
+            lacking = Array.Find(_members, other => other != reader && other.Link is not null && other.Lacks(block, count));
             if (lacking is null) Pause(100);
         }
-        if (lacking is not null)
-        {
-            using var buffer = new Nbd.NativeBuffer(CopyBlocks * BlockBytes);
-            if (!RunRepairOf(lacking, block, count, buffer))
-                lock (_gate) Pause(100);
-        }
-        link = null;
-        return true;
+        using var buffer = new Nbd.NativeBuffer(CopyBlocks * BlockBytes);
+        if (lacking is not null && !RunRepairOf(lacking, block, count, buffer))
+            lock (_gate) Pause(100);
+        return false;
     }
 
     // Under the gate. Finds which blocks of a read are damaged.
@@ -129,7 +127,10 @@ internal sealed partial class VolumeGroup
     private bool IsConfirmed(long began)
     {
         var oldest = began - (long)(ReadLease.TotalSeconds * _time.TimestampFrequency);
-        return _members.Count(member => member.Link is { } link && link.ConfirmedAt >= oldest) >= Majority;
+        var confirmed = 0;
+        foreach (var member in _members)
+            if (member.Link is { } link && link.ConfirmedAt >= oldest) confirmed++;
+        return confirmed >= Majority;
     }
 
     // Asks everybody whether the epoch still counts.

@@ -27,6 +27,7 @@ internal sealed partial class VolumeGroup : IDisposable
     private long _submitted;
     private long _acknowledged;
     private bool _closing;
+    private bool _allFailed;
     private bool _draining;
 
     private VolumeGroup(Guid volumeId, long epoch, long sizeBytes, IReadOnlyList<ReplicaEndpoint> endpoints, TimeProvider time)
@@ -122,7 +123,7 @@ internal sealed partial class VolumeGroup : IDisposable
     {
         if (Fenced) return ReplicaStatus.Fenced;
         if (_closing) return ReplicaStatus.Closing;
-        return CountOf(ReplicaStatus.Failed) == _members.Length ? ReplicaStatus.Failed : null;
+        return _allFailed ? ReplicaStatus.Failed : null;
     }
 
     private int CountOf(ReplicaStatus status) => _members.Count(member => member.State == MemberState.Absent && member.LastStatus == status);
@@ -308,6 +309,7 @@ internal sealed partial class VolumeGroup : IDisposable
             if (repair is not null) repair.IsDone = true;
         }
         link.Lane.Clear();
+        _allFailed = CountOf(ReplicaStatus.Failed) == _members.Length;
         if (CountOf(ReplicaStatus.NotFound) > _members.Length - Majority) Fence();
         NoteRisk();
         RepairWaits?.Invoke();
@@ -353,7 +355,14 @@ internal sealed partial class VolumeGroup : IDisposable
         }
         if (_inFlight.Count == 0) return;
         if (EndedWith() is { } status) End(status);
-        else GiveUpWithoutSpace();
+        else if (IsAnyFull()) GiveUpWithoutSpace();
+    }
+
+    private bool IsAnyFull()
+    {
+        foreach (var member in _members)
+            if (member.Link is { IsFull: true }) return true;
+        return false;
     }
 
     private void Acknowledge(long sequence)
