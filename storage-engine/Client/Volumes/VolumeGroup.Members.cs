@@ -123,13 +123,24 @@ internal sealed partial class VolumeGroup
 
     private bool Join(GroupMember member, IBlockReplica replica, ReplicaDescription description)
     {
-        if (!TryNoteMissing(member, replica, description)) return false;
+        if (!TryNoteMissing(member, replica, description))
+        {
+            lock (_gate)
+                if (description.Complete && CountComplete() == 0 && _members.Count(other => other.Link is not null) >= Majority) Fence();
+            return false;
+        }
         VolumeHistory history;
         bool complete;
         lock (_gate)
         {
             history = _history with { Sequence = _acknowledged };
             complete = IsWholeBut(member, _inFlight);
+            // It must stay what it is, the only one to take over from: a new head will find out what is left.
+            if (!complete && description.Complete && CountComplete() == 0)
+            {
+                Fence();
+                return false;
+            }
         }
         var begins = 0L;
         var status = Try(() => replica.Begin(history, complete), out var trouble);

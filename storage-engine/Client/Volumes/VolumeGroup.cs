@@ -385,14 +385,16 @@ internal sealed partial class VolumeGroup : IDisposable
     {
         if (_members.Count(member => member.Link is { IsFull: true } || member.LastStatus == ReplicaStatus.NoSpace) <= _members.Length - Majority) return;
         if (_members.Any(member => member.Link is { IsFull: false } link && (link.IsRunning || link.Lane.Count > 0))) return;
-        var reference = Array.Find(_members, member => member.Link is { IsFull: true } && member.Written == _acknowledged)
-            ?? Array.Find(_members, member => member.Link is { IsFull: true });
+        // What a complete one holds counts; best one that has taken nothing of it.
+        var reference = Array.Find(_members, member => member.State == MemberState.Complete && member.Written == _acknowledged)
+            ?? Array.Find(_members, member => member.State == MemberState.Complete);
         if (reference is null) return;
+        var isTaken = reference.Written > _acknowledged;
         foreach (var member in _members)
         {
             if (member.Link is not { } link) continue;
-            // Where some of it was written it is undone from the others.
-            if (member != reference && member.Written > _acknowledged)
+            // Where there is more of it, or less, that is mended.
+            if (member != reference && (isTaken || member.Written > _acknowledged))
             {
                 member.State = MemberState.Repairing;
                 foreach (var batch in _inFlight) member.Misses(batch.Span);
