@@ -64,37 +64,3 @@ internal sealed class GroupSnapshotsGrpcService(GroupSnapshotService snapshots, 
         Generation = snapshot.Generation,
     };
 }
-
-/// <summary>Kinds of groups over gRPC.</summary>
-internal sealed class GroupTypesGrpcService(GroupTypeService types) : Wire.GroupTypes.GroupTypesBase
-{
-    public override async Task<Wire.GroupType> CreateGroupType(Wire.CreateGroupTypeRequest request, ServerCallContext context) =>
-        ToWire(await types.CreateAsync(
-            context.GetOperation(), request.Name, request.Description.Length > 0 ? request.Description : null, request.IsPublic,
-            new Dictionary<string, string>(request.Specs), context.CancellationToken));
-
-    public override async Task<Wire.GroupType> GetGroupType(Wire.GetGroupTypeRequest request, ServerCallContext context) =>
-        ToWire(await types.GetAsync(context.GetOperation(), request.GroupTypeId, context.CancellationToken));
-
-    public override async Task<Wire.ListGroupTypesResponse> ListGroupTypes(Wire.ListGroupTypesRequest request, ServerCallContext context)
-    {
-        var all = await types.ListAsync(context.GetOperation(), context.CancellationToken);
-        var page = Paging.Cut(all.OrderBy(type => type.Id, StringComparer.Ordinal), type => type.Id, request.PageToken, request.PageSize);
-        var response = new Wire.ListGroupTypesResponse { NextPageToken = page.NextToken ?? "" };
-        response.GroupTypes.AddRange(page.Items.Select(ToWire));
-        return response;
-    }
-
-    public override async Task<Empty> DeleteGroupType(Wire.DeleteGroupTypeRequest request, ServerCallContext context)
-    {
-        await types.DeleteAsync(context.GetOperation(), request.GroupTypeId, context.CancellationToken);
-        return new Empty();
-    }
-
-    private static Wire.GroupType ToWire(GroupType type)
-    {
-        var wire = new Wire.GroupType { Id = type.Id, Name = type.Name, Description = type.Description ?? "", IsPublic = type.IsPublic };
-        foreach (var (key, value) in type.Specs) wire.Specs[key] = value;
-        return wire;
-    }
-}

@@ -1,12 +1,13 @@
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Nephos.Hosting.Grpc;
+using Nephos.Kernel.State;
 using Wire = Nephos.Protos.BlockStorage.V1;
 
 namespace Nephos.BlockStorage.Operators;
 
 /// <summary>What administrators see and switch, over gRPC.</summary>
-internal sealed class OperatorsGrpcService(OperatorService operators) : Wire.BlockOperators.BlockOperatorsBase
+internal sealed class OperatorsGrpcService(IStateStore store, OperatorService operators) : Wire.BlockOperators.BlockOperatorsBase
 {
     public override async Task<Wire.ListServicesResponse> ListServices(Wire.ListServicesRequest request, ServerCallContext context)
     {
@@ -24,6 +25,18 @@ internal sealed class OperatorsGrpcService(OperatorService operators) : Wire.Blo
         await operators.FreezeAsync(context.GetOperation(), request.Host, request.Frozen, context.CancellationToken);
         return new Empty();
     }
+
+    public override Task WatchServices(
+        Wire.WatchServicesRequest request, IServerStreamWriter<Wire.ServiceEvent> responseStream, ServerCallContext context) =>
+        responseStream.SendListAsync(
+            store,
+            HostState.Table.Name,
+            async () => (await operators.ListAsync(context.GetOperation(), context.CancellationToken)).Select(ToWire),
+            service => HostState.KeyOf(service.Binary, service.Host),
+            service => new Wire.ServiceEvent { Changed = service },
+            key => new Wire.ServiceEvent { Deleted = key },
+            () => new Wire.ServiceEvent { Synchronized = true },
+            context.CancellationToken);
 
     private static Wire.BlockService ToWire(OperatedService service) => new()
     {

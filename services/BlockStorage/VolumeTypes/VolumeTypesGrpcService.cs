@@ -47,6 +47,19 @@ internal sealed class VolumeTypesGrpcService(IStateStore store, VolumeTypeServic
         return new Empty();
     }
 
+    public override async Task<Empty> SetVolumeTypeAccess(Wire.SetVolumeTypeAccessRequest request, ServerCallContext context)
+    {
+        await types.SetAccessAsync(context.GetOperation(), request.VolumeTypeId, request.ProjectId, request.Allowed, context.CancellationToken);
+        return new Empty();
+    }
+
+    public override async Task<Empty> SetDefaultVolumeType(Wire.SetDefaultVolumeTypeRequest request, ServerCallContext context)
+    {
+        var name = request.VolumeType.Length > 0 ? request.VolumeType : null;
+        await types.SetDefaultAsync(context.GetOperation(), request.ProjectId, name, context.CancellationToken);
+        return new Empty();
+    }
+
     public override Task WatchVolumeTypes(
         Wire.WatchVolumeTypesRequest request, IServerStreamWriter<Wire.VolumeTypeEvent> responseStream, ServerCallContext context) =>
         responseStream.SendListAsync(

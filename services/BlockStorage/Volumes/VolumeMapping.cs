@@ -125,6 +125,7 @@ internal static class VolumeMapping
             IsPublic = type.IsPublic,
             IsDefault = isDefault,
             CreatedAt = type.CreatedAt.ToTimestamp(),
+            QosSpecsId = type.QosSpecsId ?? "",
         };
         foreach (var (key, value) in type.ExtraSpecs) wire.ExtraSpecs[key] = value;
         return wire;
