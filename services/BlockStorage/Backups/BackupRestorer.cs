@@ -22,10 +22,14 @@ internal sealed partial class BackupRestorer(
     private const int ReadsMax = 4;
     private const int DamagedMax = 1000;
 
+    /// <summary>Chunks that are written before somebody who gave the volume up is noticed.</summary>
+    private const int ChunksBetweenLooks = 16;
+
     public async Task RunAsync(Volume volume, CancellationToken cancellationToken)
     {
         try
         {
+            if (volume.Deleting) throw NotWanted(volume.Id);
             var backup = await store.GetAsync(Backup.Table, volume.RestoreFrom!, cancellationToken);
             if (backup is not { Done: true, Deleting: false }) throw BlockStorageFaults.BackupNotFound(volume.RestoreFrom!);
             using var entered = await gates.EnterAsync(backup.Bucket, cancellationToken);
@@ -37,7 +41,7 @@ internal sealed partial class BackupRestorer(
         {
             LogFailed(fault, volume.Id);
             await FinishAsync(volume, $"Backup {volume.RestoreFrom} could not be restored: {fault.Message}", cancellationToken);
-            await messages.AddAsync(volume.ProjectId, "VOLUME", volume.Id, MessageLog.RestoreFailed, fault.Message, cancellationToken);
+            if (!volume.Deleting) await messages.AddAsync(volume.ProjectId, "VOLUME", volume.Id, MessageLog.RestoreFailed, fault.Message, cancellationToken);
         }
     }
 
@@ -49,7 +53,7 @@ internal sealed partial class BackupRestorer(
         await devices.DeleteAsync(device, volume.Id, cancellationToken);
         await devices.CreateAsync(device, volume.Id, volume.SizeBytes, near?.Manifest.BackupId, cancellationToken);
         if (volume.Epoch > 0) await devices.SealAsync(device, volume.Id, volume.Epoch, cancellationToken);
-        await devices.WriteAsync(device, volume.Id, volume.Epoch, DifferenceAsync(backup.Bucket, wanted, near, cancellationToken), cancellationToken);
+        await devices.WriteAsync(device, volume.Id, volume.Epoch, DifferenceAsync(volume.Id, backup.Bucket, wanted, near, cancellationToken), cancellationToken);
     }
 
     /// <exception cref="FaultException">DataLoss when the manifest is missing or damaged.</exception>
@@ -77,16 +81,20 @@ internal sealed partial class BackupRestorer(
         }
     }
 
+    private static FaultException NotWanted(string volumeId) => new(ErrorReason.NotFound, $"Volume {volumeId} is being deleted.");
+
     private async IAsyncEnumerable<BlockChunk> DifferenceAsync(
-        string bucket, BackupIndex wanted, BackupIndex? near, [EnumeratorCancellation] CancellationToken cancellationToken)
+        string volumeId, string bucket, BackupIndex wanted, BackupIndex? near, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if (near?.Manifest.BackupId == wanted.Manifest.BackupId) yield break;
         var count = Math.Max(BackupManifest.CountChunks(wanted.Manifest.SizeBytes), BackupManifest.CountChunks(near?.Manifest.SizeBytes ?? 0));
+        var sent = 0L;
         for (var chunk = 0L; chunk < count; chunk++)
         {
             var digest = await wanted.GetAsync(chunk, cancellationToken);
             var present = near is null ? default : await near.GetAsync(chunk, cancellationToken);
             if (digest == present) continue;
+            if (sent++ % ChunksBetweenLooks == 0 && await store.GetAsync(Volume.Table, volumeId, cancellationToken) is not { Deleting: false }) throw NotWanted(volumeId);
             var offset = chunk * ChunkStore.ChunkBytes;
             var content = digest.IsHole
                 ? new byte[Math.Min(ChunkStore.ChunkBytes, near!.Manifest.SizeBytes - offset)]

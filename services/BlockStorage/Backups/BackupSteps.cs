@@ -24,7 +24,7 @@ internal sealed partial class BackupSteps(
     public async Task RunAsync(string id, CancellationToken cancellationToken)
     {
         if (await store.GetAsync(Backup.Table, id, cancellationToken) is { } backup) await RunBackupAsync(backup, cancellationToken);
-        else if (await store.GetAsync(Volume.Table, id, cancellationToken) is { RestoreFrom: not null, Deleting: false } volume)
+        else if (await store.GetAsync(Volume.Table, id, cancellationToken) is { RestoreFrom: not null } volume)
             await restorer.RunAsync(volume, cancellationToken);
     }
 

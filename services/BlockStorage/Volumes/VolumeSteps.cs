@@ -35,6 +35,13 @@ internal sealed partial class VolumeSteps(
     {
         if (volume.Deleting)
         {
+            if (volume.RestoreFrom is not null)
+            {
+                // Whoever fills it lets go first, or would make it anew on the device.
+                await backups.RunSoonAsync(volume.Id, cancellationToken);
+                if (await store.GetAsync(Volume.Table, volume.Id, cancellationToken) is not { RestoreFrom: null } free) return;
+                volume = free;
+            }
             await DeleteAsync(volume, cancellationToken);
             return;
         }

@@ -164,6 +164,27 @@ public sealed class BackupTests
     }
 
     [Fact]
+    public async Task A_volume_deleted_while_it_is_restored_leaves_nothing_on_the_device()
+    {
+        await using var world = await BlockStorageWorld.StartAsync();
+        var volume = (await world.CreateAsync()).Volume;
+        for (var i = 0; i < 3; i++) world.Devices.Put(volume.Id, (long)i * Chunk, Bytes(i));
+        var backup = await BackUpAsync(world, volume.Id);
+        await world.Volumes.DeleteAsync(world.User, volume.Id, cascade: false, force: false, None);
+        await world.SettleAsync();
+        // A device that is away keeps the restore unfinished.
+        world.Devices.Before = call =>
+        {
+            if (call == "write") throw Faults.Unavailable("The device is away.");
+        };
+        var restoring = (await world.Backups.RestoreAsync(world.User, backup.Id, null, null, None)).Volume;
+        await WaitAsync(world, () => Task.FromResult(world.Devices.Calls.Contains("write")));
+        await world.Volumes.DeleteAsync(world.Admin, restoring.Id, cascade: false, force: true, None);
+        await WaitAsync(world, async () => await world.Store.GetAsync(Volume.Table, restoring.Id, None) is null);
+        Assert.Empty(world.Devices.Volumes);
+    }
+
+    [Fact]
     public async Task A_damaged_or_missing_chunk_is_found_by_verifying_and_never_restored()
     {
         await using var world = await BlockStorageWorld.StartAsync();
