@@ -25,6 +25,9 @@ internal sealed class Peer(string name, StorageAddress address, IStorageTranspor
     /// <summary>Null until it answered, and after it failed to.</summary>
     public PresenceReply? Presence { get; set; }
 
+    /// <summary>What it said last, also when it does not answer now.</summary>
+    public PresenceReply? LastPresence { get; set; }
+
     public bool IsDoubtful => Volatile.Read(ref _wasDoubted) && time.GetElapsedTime(Volatile.Read(ref _doubtedAt)) < DoubtFor;
 
     public ImmutableArray<PresentDevice> Devices => Presence?.Devices ?? [];

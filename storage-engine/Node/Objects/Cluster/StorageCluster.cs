@@ -130,9 +130,11 @@ internal sealed class StorageCluster(string name, IStorageTransport? transport, 
         {
             var reply = await peer.Calls.CallAsync(new StorageCall(ClusterMethods.Presence, head) { Timeout = PresenceTimeout });
             var presence = JsonSerializer.Deserialize(reply.Head.Span, ClusterJson.Default.PresenceReply);
-            var before = peer.Presence;
-            peer.Presence = presence;
+            var before = peer.LastPresence;
+            peer.Presence = peer.LastPresence = presence;
             peer.Trust();
+
+            // One that only did not answer for a while has what it had; what it missed is on the ledger of whoever wrote it.
             return before is null || before.Life != presence?.Life
                 || presence.Devices.Any(d => before.Devices.All(b => b.Life != d.Life));
         }

@@ -37,7 +37,7 @@ internal sealed partial class DeviceSet(
         },
         CancellationToken.None, TaskCreationOptions.DenyChildAttach, background)));
 
-    /// <summary>Takes failed devices out and opens those that are back; true when a device that was away is there.</summary>
+    /// <summary>Takes failed devices out and opens those that are back; true when a device of this process that was away is there.</summary>
     public bool Check()
     {
         var anyBack = false;
@@ -75,7 +75,7 @@ internal sealed partial class DeviceSet(
             }
             else
             {
-                anyBack |= _away.TryRemove(device.Id, out _);
+                _away.TryRemove(device.Id, out _);
             }
         }
 

@@ -5,7 +5,7 @@ using Nephos.Placement;
 namespace Nephos.Node.Objects.Repair;
 
 /// <summary>
-/// Compares all references of the namespace with what all devices hold, partition by partition: referenced and lacking a copy is
+/// Compares all references of the namespace with what all devices hold, some partitions at a time: referenced and lacking a copy is
 /// repaired; held but not referenced is removed. One pass finds whatever restarts, lost devices and lost requests left behind.
 /// </summary>
 /// <remarks>
@@ -17,6 +17,8 @@ internal sealed class FullCheck(
     IBlobNode node, ReferenceTable references, StorageCluster cluster, BlobRepair repair, TimeSpan orphanGrace, TimeProvider time)
 {
     private const int PageEntries = 4096;
+    private const int StepBlobs = 8192;
+    private const int SpanMax = 4096;
     private const int SuspectsMax = 1_000_000;
     private HashSet<BlobId> _suspects = [];
     private HashSet<BlobId> _found = [];
@@ -40,15 +42,17 @@ internal sealed class FullCheck(
 
         // The ring may change meanwhile: then this pass counts for nothing, but it ends.
         var ring = node.Ring;
-        for (var partition = 0; partition < ring.PartitionCount; partition++)
+        var span = 1;
+        for (var partition = 0; partition < ring.PartitionCount;)
         {
             var started = time.GetTimestamp();
-            var held = await ListAsync(ring, partition);
+            var (first, last) = (ring.FirstHashOf(partition), ring.LastHashOf(Math.Min(partition + span, ring.PartitionCount) - 1));
+            var held = await ListAsync(ring, first, last);
             var loose = held.Keys.Where(b => !cluster.MayBeReferred(b)).ToList();
-            var referred = await references.ListAsync(ring.FirstHashOf(partition), ring.LastHashOf(partition), cancellationToken);
+            var referred = await references.ListAsync(first, last, cancellationToken);
             foreach (var (blob, lengthBytes) in referred)
             {
-                if (IsComplete(ring, partition, blob, lengthBytes, held))
+                if (IsComplete(ring, blob, lengthBytes, held))
                 {
                     continue;
                 }
@@ -74,17 +78,20 @@ internal sealed class FullCheck(
             }
 
             await pause(time.GetElapsedTime(started), cancellationToken);
+
+            // Where partitions hold little, more of them at once: what counts then is the number of requests.
+            partition += span;
+            span = held.Count < StepBlobs / 2 ? Math.Min(span * 2, SpanMax) : held.Count > StepBlobs ? Math.Max(span / 2, 1) : span;
         }
 
         (AtRisk, WithoutSpare, Missing, Orphans) = (atRisk, withoutSpare, missing, Orphans + orphans);
         _suspects = _found;
     }
 
-    /// <summary>The frames that each device holds of each blob of a partition.</summary>
-    private async Task<Dictionary<BlobId, Dictionary<int, int>>> ListAsync(Ring ring, int partition)
+    /// <summary>The frames that each device holds of each blob, by placement hash from and to.</summary>
+    private async Task<Dictionary<BlobId, Dictionary<int, int>>> ListAsync(Ring ring, ulong first, ulong last)
     {
         var held = new Dictionary<BlobId, Dictionary<int, int>>();
-        var (first, last) = (ring.FirstHashOf(partition), ring.LastHashOf(partition));
         foreach (var device in ring.Devices)
         {
             FrameEntry? after = null;
@@ -112,7 +119,7 @@ internal sealed class FullCheck(
         return held;
     }
 
-    private static bool IsComplete(Ring ring, int partition, BlobId blob, long lengthBytes, Dictionary<BlobId, Dictionary<int, int>> held)
+    private static bool IsComplete(Ring ring, BlobId blob, long lengthBytes, Dictionary<BlobId, Dictionary<int, int>> held)
     {
         if (!held.TryGetValue(blob, out var byDevice))
         {
@@ -120,6 +127,7 @@ internal sealed class FullCheck(
         }
 
         var frames = Frames.CountOf(lengthBytes);
+        var partition = ring.PartitionOf(blob.PlacementHash);
         for (var replica = 0; replica < ring.ReplicaCount; replica++)
         {
             if (byDevice.GetValueOrDefault(ring.Primary(partition, replica)) < frames)
