@@ -88,8 +88,7 @@ internal sealed class GroupWriter : IAsyncDisposable
     /// <summary>The sequence at which the body was decided; 0 when this writer was deposed first: the outcome is unknown.</summary>
     public async ValueTask<ulong> ProposeAsync(ReadOnlyMemory<byte> body)
     {
-        // Completed outside the gate, with nothing left to do behind it: the proposer goes on at once on the same thread.
-        var decided = new TaskCompletionSource<bool>();
+        var decided = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         ulong sequence;
         var effects = new List<WriterEffect>();
         lock (_gate)
@@ -301,14 +300,6 @@ internal sealed class GroupWriter : IAsyncDisposable
                     _ = Task.Factory.StartNew(
                         () => InstallAsync(effect.Replica), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _host.Background);
                     break;
-            }
-        }
-
-        // Whoever waits goes on inside these calls, and may send more: that comes behind what was sent above.
-        foreach (var effect in effects)
-        {
-            switch (effect.Kind)
-            {
                 case WriterEffectKind.Committed:
                     Decided(effect.Number);
                     break;
