@@ -228,6 +228,8 @@ internal sealed partial class VolumeGroup : IDisposable
                     if (batch.Last <= member.Written) batch.Readers--;
                 link.Taken.RemoveAll(batch => batch.Last <= member.Written);
                 link.IsFull = true;
+                // Others had space for what is acknowledged: this one lacks it.
+                if (member.Written < _acknowledged) Lose(member, ReplicaStatus.NoSpace, "it has no space");
             }
             else
             {
