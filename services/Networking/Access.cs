@@ -1,6 +1,7 @@
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
 using Nephos.Networking.Networks;
+using Nephos.Networking.Sharing;
 
 namespace Nephos.Networking;
 
@@ -16,8 +17,16 @@ internal static class Access
     public static bool Owns(this OperationContext operation, string projectId) =>
         operation.IsPrivileged() || (projectId.Length > 0 && operation.ProjectId == projectId);
 
+    /// <summary>Whether the caller may use an object: its own, or one that its project has a grant of.</summary>
+    public static bool Sees(this OperationContext operation, SharedResource resource) =>
+        operation.Owns(resource.ProjectId) || resource.Allows(GrantAction.Shared, operation.ProjectId);
+
     public static bool Sees(this OperationContext operation, Network network) =>
-        network.Shared || network.External || operation.Owns(network.ProjectId);
+        operation.Sees((SharedResource)network) || network.Allows(GrantAction.External, operation.ProjectId);
+
+    /// <summary>Whether routers and floating IPs of the caller may be on a network.</summary>
+    public static bool MayLeaveBy(this OperationContext operation, Network network) =>
+        network.External && (operation.Owns(network.ProjectId) || network.Allows(GrantAction.External, operation.ProjectId));
 
     /// <summary>The project a new object belongs to.</summary>
     /// <param name="operation">The caller.</param>

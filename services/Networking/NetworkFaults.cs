@@ -29,6 +29,54 @@ internal static class NetworkFaults
     public static FaultException SecurityGroupRuleNotFound(string id) =>
         New(ErrorReason.SecurityGroupRuleNotFound, $"Security group rule {id} does not exist", ("id", id));
 
+    public static FaultException PortForwardingNotFound(string id) =>
+        New(ErrorReason.PortForwardingNotFound, $"Port Forwarding {id} could not be found.", ("id", id));
+
+    public static FaultException FloatingIpForwards(string id) =>
+        New(ErrorReason.FloatingIpInUseByPortForwarding, $"Floating IP {id} in use by Port Forwarding resources.", ("id", id));
+
+    public static FaultException PortForwards(string portId, string floatingIpId) =>
+        New(ErrorReason.PortHasPortForwarding,
+            $"Cannot associate a floating IP with port {portId}, as that port already has a Port Forwarding resource of floating IP {floatingIpId}.",
+            ("port", portId), ("id", floatingIpId));
+
+    public static FaultException PortHasFloatingIp(FloatingIps.FloatingIp ip, string portId, IpAddress fixedAddress) =>
+        New(ErrorReason.PortHasBindingFloatingIp,
+            $"Cannot create port forwarding to floating IP {ip.Address} ({ip.Id}) with port {portId} using fixed IP {fixedAddress}, " +
+            "as that port already has a binding floating IP.",
+            ("port", portId), ("id", ip.Id));
+
+    public static FaultException AddressScopeNotFound(string id) =>
+        New(ErrorReason.AddressScopeNotFound, $"Address scope {id} could not be found.", ("id", id));
+
+    public static FaultException AddressGroupNotFound(string id) =>
+        New(ErrorReason.AddressGroupNotFound, $"Address group {id} could not be found.", ("id", id));
+
+    public static FaultException QosPolicyNotFound(string id) =>
+        New(ErrorReason.QosPolicyNotFound, $"QoS policy {id} could not be found.", ("id", id));
+
+    /// <param name="kind">Rule, Policy or Group.</param>
+    public static FaultException FirewallObjectNotFound(string kind, string id) => New(
+        kind switch
+        {
+            "Rule" => ErrorReason.FirewallRuleNotFound,
+            "Policy" => ErrorReason.FirewallPolicyNotFound,
+            _ => ErrorReason.FirewallGroupNotFound,
+        },
+        $"Firewall {kind} {id} could not be found.", ("id", id));
+
+    public static FaultException RbacPolicyNotFound(string id) =>
+        New(ErrorReason.RbacPolicyNotFound, $"RBAC policy with ID {id} not found", ("id", id));
+
+    public static FaultException SharedObjectNotFound(string type, string id) =>
+        New(ErrorReason.SharedObjectNotFound, $"RBAC object of type {type} with ID {id} not found", ("id", id));
+
+    public static FaultException RbacPolicyExists() => New(ErrorReason.RbacPolicyExists, "An RBAC policy already exists with those values.");
+
+    public static FaultException RbacPolicyInUse(string objectId, string why) =>
+        New(ErrorReason.RbacPolicyInUse,
+            $"RBAC policy on object {objectId} cannot be removed because other objects depend on it.\nDetails: {why}", ("object", objectId));
+
     public static FaultException AgentNotFound(string id) => New(ErrorReason.NetworkAgentNotFound, $"Agent {id} could not be found.", ("id", id));
 
     public static FaultException TagNotFound(string tag) => New(ErrorReason.TagNotFound, $"Tag {tag} could not be found.", ("tag", tag));
@@ -182,7 +230,9 @@ internal static class NetworkFaults
             Tables.ByPhysicalNetwork => PhysicalNetworkInUse(value),
             Tables.ByDefault when violation.Table == Tables.Networks.Name => DefaultNetworkExists(),
             Tables.ByDefault when violation.Table == Tables.SecurityGroups.Name => DefaultGroupExists(),
+            Tables.ByDefault when violation.Table == Tables.QosPolicies.Name => Faults.Conflict("A default QoS policy exists for the project."),
             Tables.ByDefault => Input($"A default subnet pool for IP version {value} exists."),
+            Tables.ByInternalPort => Bad("port_forwarding", "A duplicate port forwarding entry with same attributes already exists."),
             Tables.ByTarget => Faults.Conflict("The fixed address got another floating IP meanwhile."),
             _ => Faults.Aborted("The same request is being served twice; try again."),
         };

@@ -37,7 +37,7 @@ internal sealed record NetworkSpec(
 
 internal sealed record SubnetSpec(
     Guid Id, Guid NetworkId, IPNetwork Cidr, IPAddress? GatewayIp, IReadOnlyList<IPAddress> DnsNameservers,
-    IReadOnlyList<RouteSpec> HostRoutes, bool EnableDhcp);
+    IReadOnlyList<RouteSpec> HostRoutes, bool EnableDhcp, Guid? AddressScopeId);
 
 internal readonly record struct RouteSpec(IPNetwork Destination, IPAddress NextHop);
 
@@ -49,7 +49,16 @@ internal readonly record struct AddressPair(IPNetwork Addresses, Mac Mac);
 internal sealed record PortSpec(
     Guid Id, Guid NetworkId, Mac Mac, IReadOnlyList<FixedIp> FixedIps, Guid? DeviceId, ulong Epoch, bool AdminStateUp, bool PortSecurity,
     IReadOnlyList<Guid> SecurityGroupIds, IReadOnlyList<AddressPair> AllowedPairs, string DnsName,
-    IReadOnlyList<KeyValuePair<string, string>> ExtraDhcpOptions);
+    IReadOnlyList<KeyValuePair<string, string>> ExtraDhcpOptions)
+{
+    /// <summary>Null: nothing binds its traffic.</summary>
+    public QosSpec? Qos { get; init; }
+}
+
+/// <param name="EgressKbps">From the guest, kilobits per second; 0: as fast as it can.</param>
+/// <param name="EgressBurstKbits">What may go at once; 0: four fifths of what goes in a second.</param>
+/// <param name="Dscp">Written into what the guest sends, 0 to 63; null: as the guest has it.</param>
+internal sealed record QosSpec(uint EgressKbps, uint EgressBurstKbits, uint IngressKbps, uint IngressBurstKbits, byte? Dscp);
 
 internal sealed record SecurityGroupSpec(Guid Id, IReadOnlyList<RuleSpec> Rules, bool Stateless);
 
@@ -65,9 +74,40 @@ internal sealed record GroupMembersSpec(Guid GroupId, Guid NetworkId, IReadOnlyL
 
 internal sealed record RouterSpec(
     Guid Id, ulong Epoch, bool AdminStateUp, IReadOnlyList<RouterLegSpec> Interfaces, RouterLegSpec? Gateway, bool EnableSnat,
-    IReadOnlyList<FloatingIpSpec> FloatingIps, IReadOnlyList<RouteSpec> Routes);
+    IReadOnlyList<FloatingIpSpec> FloatingIps, IReadOnlyList<PortForwardingSpec> PortForwardings, IReadOnlyList<RouteSpec> Routes)
+{
+    /// <summary>Every floating address that the router answers for.</summary>
+    public IEnumerable<IPAddress> FloatingAddresses =>
+        FloatingIps.Select(ip => ip.Floating).Concat(PortForwardings.Select(forwarding => forwarding.Floating)).Distinct();
+}
 
-internal sealed record RouterLegSpec(Guid PortId, Guid NetworkId, Mac Mac, IReadOnlyList<FixedIp> FixedIps);
+internal sealed record RouterLegSpec(Guid PortId, Guid NetworkId, Mac Mac, IReadOnlyList<FixedIp> FixedIps)
+{
+    /// <summary>Null: everything passes.</summary>
+    public FirewallSpec? Firewall { get; init; }
+}
+
+/// <param name="Ingress">For what goes to the network behind the interface, in order.</param>
+/// <param name="Egress">For what comes from there.</param>
+internal sealed record FirewallSpec(IReadOnlyList<FirewallRuleSpec> Ingress, IReadOnlyList<FirewallRuleSpec> Egress);
+
+internal enum FirewallVerdict
+{
+    Allow,
+    Deny,
+    Reject,
+}
+
+/// <param name="Protocol">Null: every one.</param>
+/// <param name="SourcePorts">Only with a protocol that has ports; null: any.</param>
+internal sealed record FirewallRuleSpec(
+    FirewallVerdict Verdict, int IpVersion, byte? Protocol, IPNetwork? Source, IPNetwork? Destination,
+    (ushort Min, ushort Max)? SourcePorts, (ushort Min, ushort Max)? DestinationPorts);
+
+/// <summary>One port number of a floating address leads to one of a guest.</summary>
+/// <param name="Protocol">One with ports.</param>
+internal sealed record PortForwardingSpec(
+    Guid FloatingIpId, IPAddress Floating, byte Protocol, ushort ExternalPort, IPAddress Fixed, ushort InternalPort);
 
 internal sealed record FloatingIpSpec(Guid Id, IPAddress Floating, Guid PortId, IPAddress Fixed);
 

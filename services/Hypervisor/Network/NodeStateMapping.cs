@@ -110,7 +110,8 @@ internal static class NodeStateMapping
     private static SubnetSpec ReadSubnet(Wire.NodeSubnet subnet) => new(
         ParseId(subnet.Id), ParseId(subnet.NetworkId), ParseNetwork(subnet.Cidr),
         subnet.GatewayIp.Length == 0 ? null : ParseAddress(subnet.GatewayIp),
-        [.. subnet.DnsNameservers.Select(ParseAddress)], [.. subnet.HostRoutes.Select(ReadRoute)], subnet.EnableDhcp);
+        [.. subnet.DnsNameservers.Select(ParseAddress)], [.. subnet.HostRoutes.Select(ReadRoute)], subnet.EnableDhcp,
+        subnet.AddressScopeId.Length == 0 ? null : ParseId(subnet.AddressScopeId));
 
     private static RouteSpec ReadRoute(Wire.NodeRoute route) => new(ParseNetwork(route.Destination), ParseAddress(route.Nexthop));
 
@@ -125,8 +126,15 @@ internal static class NodeStateMapping
             [.. port.SecurityGroupIds.Select(ParseId)],
             [.. port.AllowedAddressPairs.Select(pair => new AddressPair(ParseRange(pair.IpAddress), pair.MacAddress.Length == 0 ? mac : Mac.Parse(pair.MacAddress)))],
             Bounded(port.DnsName),
-            [.. port.ExtraDhcpOptions.Where(option => option.IpVersion != 6).Select(option => KeyValuePair.Create(option.Name, option.Value))]);
+            [.. port.ExtraDhcpOptions.Where(option => option.IpVersion != 6).Select(option => KeyValuePair.Create(option.Name, option.Value))])
+        {
+            Qos = port.Qos is { } qos ? ReadQos(qos) : null,
+        };
     }
+
+    private static QosSpec ReadQos(Wire.NodeQos qos) => new(
+        qos.EgressKbps, qos.EgressBurstKbits, qos.IngressKbps, qos.IngressBurstKbits,
+        qos.HasDscp ? qos.Dscp < 64 ? (byte)qos.Dscp : throw new FormatException($"dscp {qos.Dscp} is not below 64") : null);
 
     private static SecurityGroupSpec ReadGroup(Wire.NodeSecurityGroup group) => new(
         ParseId(group.Id),
@@ -159,13 +167,45 @@ internal static class NodeStateMapping
 
     private static RouterSpec ReadRouter(Wire.NodeRouter router) => new(
         ParseId(router.Id), router.Epoch, router.AdminStateUp,
-        [.. router.Interfaces.Select(leg => new RouterLegSpec(ParseId(leg.PortId), ParseId(leg.NetworkId), Mac.Parse(leg.MacAddress), [.. leg.FixedIps.Select(ReadFixedIp)]))],
+        [.. router.Interfaces.Select(leg => new RouterLegSpec(ParseId(leg.PortId), ParseId(leg.NetworkId), Mac.Parse(leg.MacAddress), [.. leg.FixedIps.Select(ReadFixedIp)])
+        {
+            Firewall = leg.Firewall is { } firewall
+                ? new FirewallSpec([.. firewall.Ingress.Select(ReadFirewallRule)], [.. firewall.Egress.Select(ReadFirewallRule)])
+                : null,
+        })],
         router.Gateway is { } gateway
             ? new RouterLegSpec(ParseId(gateway.PortId), ParseId(gateway.NetworkId), Mac.Parse(gateway.MacAddress), [.. gateway.FixedIps.Select(ReadFixedIp)])
             : null,
         router.Gateway?.EnableSnat ?? false,
         [.. router.FloatingIps.Select(ip => new FloatingIpSpec(ParseId(ip.Id), ParseIpv4(ip.FloatingAddress), ParseId(ip.PortId), ParseIpv4(ip.FixedAddress)))],
-        [.. router.Routes.Select(ReadRoute)]);
+        [.. router.PortForwardings.Select(ReadForwarding)], [.. router.Routes.Select(ReadRoute)]);
+
+    private static FirewallRuleSpec ReadFirewallRule(Wire.NodeFirewallRule rule)
+    {
+        var protocol = rule.HasProtocol ? checked((byte)rule.Protocol) : (byte?)null;
+        (ushort, ushort)? Ports(uint min, uint max) => (min, max) == (0, 0) ? null
+            : protocol is { } number && Rules.IpProtocol.HasPorts(number) && min <= max ? (checked((ushort)min), checked((ushort)max))
+            : throw new FormatException($"ports {min} to {max} of a firewall rule are no range of a protocol with ports");
+        return new FirewallRuleSpec(
+            rule.Action switch
+            {
+                Wire.NodeFirewallAction.Allow => FirewallVerdict.Allow,
+                Wire.NodeFirewallAction.Deny => FirewallVerdict.Deny,
+                Wire.NodeFirewallAction.Reject => FirewallVerdict.Reject,
+                _ => throw new FormatException($"action {rule.Action} of a firewall rule is not known to this node"),
+            },
+            rule.IpVersion is 4 or 6 ? (int)rule.IpVersion : throw new FormatException($"IP version {rule.IpVersion} of a firewall rule is not 4 or 6"),
+            protocol,
+            rule.Source.Length == 0 ? null : ParseRange(rule.Source), rule.Destination.Length == 0 ? null : ParseRange(rule.Destination),
+            Ports(rule.SourcePortMin, rule.SourcePortMax), Ports(rule.DestinationPortMin, rule.DestinationPortMax));
+    }
+
+    private static PortForwardingSpec ReadForwarding(Wire.NodePortForwarding forwarding) => new(
+        ParseId(forwarding.FloatingIpId), ParseIpv4(forwarding.FloatingAddress),
+        forwarding.Protocol <= byte.MaxValue && Rules.IpProtocol.HasPorts((byte)forwarding.Protocol)
+            ? (byte)forwarding.Protocol
+            : throw new FormatException($"protocol {forwarding.Protocol} of a port forwarding of {forwarding.FloatingIpId} has no ports"),
+        checked((ushort)forwarding.ExternalPort), ParseIpv4(forwarding.FixedAddress), checked((ushort)forwarding.InternalPort));
 
     private static RemotePortSpec ReadRemotePort(Wire.NodeRemotePort port) => new(
         ParseId(port.PortId), ParseId(port.NetworkId), Mac.Parse(port.MacAddress), [.. port.Addresses.Select(ParseAddress)],

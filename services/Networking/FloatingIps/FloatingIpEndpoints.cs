@@ -55,7 +55,7 @@ internal static class FloatingIpEndpoints
         ["tenant_id"] = ip.ProjectId,
         ["floating_ip_address"] = ip.Address.ToString(),
         ["floating_network_id"] = ip.FloatingNetworkId,
-        ["router_id"] = ip.Target?.RouterId,
+        ["router_id"] = ip.RouterId,
         ["port_id"] = ip.Target?.PortId,
         ["fixed_ip_address"] = ip.Target?.FixedAddress.ToString(),
         ["status"] = view.StatusOf(ip),
@@ -72,6 +72,7 @@ internal static class FloatingIpEndpoints
                 ["device_owner"] = port.DeviceOwner,
             }
             : null,
+        ["port_forwardings"] = new JsonArray([.. ip.PortForwardings.Select(PortForwardingEndpoints.ToJson)]),
     }.WithCommon(ip);
 
     private static NewFloatingIp ReadNew(RestBody body)

@@ -65,7 +65,7 @@ internal sealed class FloatingIpService(
             {
                 var now = time.GetUtcNow();
                 var network = await transaction.VisibleNetworkAsync(operation, request.NetworkId, cancellationToken);
-                if (!network.External)
+                if (!operation.MayLeaveBy(network))
                 {
                     throw NetworkFaults.Bad("floatingip", $"Network {network.Id} is not a valid external network.");
                 }
@@ -119,6 +119,11 @@ internal sealed class FloatingIpService(
                     throw NetworkFaults.Bad("floatingip", "fixed_ip_address cannot be specified without a port_id");
                 }
 
+                if (before.PortForwardings.Count > 0 && changes.PortId.IsSet)
+                {
+                    throw NetworkFaults.FloatingIpForwards(id);
+                }
+
                 var target = before.Target;
                 if (string.IsNullOrEmpty(portId))
                 {
@@ -148,6 +153,11 @@ internal sealed class FloatingIpService(
             async transaction =>
             {
                 var ip = await GetOwnAsync(transaction, operation, id, "delete_floatingip", cancellationToken);
+                if (ip.PortForwardings.Count > 0)
+                {
+                    throw NetworkFaults.FloatingIpForwards(id);
+                }
+
                 if (await transaction.GetAsync(Tables.Ports, ip.HolderPortId, cancellationToken) is { } holder)
                 {
                     await ports.DeleteAsync(transaction, holder, cancellationToken);
@@ -223,10 +233,17 @@ internal sealed class FloatingIpService(
             throw NetworkFaults.AlreadyAssociated(ip.Address, portId, fixedIp.Address, ip.FloatingNetworkId);
         }
 
+        var forwarding = (await transaction.ListByAsync(Tables.FloatingIps, Tables.ByPort, portId, cancellationToken))
+            .FirstOrDefault(other => other.PortForwardings.Any(one => one.PortId == portId && one.FixedAddress == fixedIp.Address));
+        if (forwarding is not null)
+        {
+            throw NetworkFaults.PortForwards(portId, forwarding.Id);
+        }
+
         return new FloatingTarget(portId, fixedIp.Address, routerId);
     }
 
-    private static FixedIp FixedIpOf(Port port, IpAddress? wanted)
+    public static FixedIp FixedIpOf(Port port, IpAddress? wanted)
     {
         if (wanted is { } address)
         {
@@ -245,7 +262,7 @@ internal sealed class FloatingIpService(
     }
 
     // The router with an interface on the subnet and its gateway on the external network; best the one that is the subnet's gateway.
-    private static async Task<string?> RouterForAsync(
+    public static async Task<string?> RouterForAsync(
         StateTransaction transaction, Port port, FixedIp fixedIp, string externalNetworkId, CancellationToken cancellationToken)
     {
         var subnet = await transaction.GetAsync(Tables.Subnets, fixedIp.SubnetId, cancellationToken);
@@ -266,7 +283,7 @@ internal sealed class FloatingIpService(
         return null;
     }
 
-    private static async Task<FloatingIp> GetOwnAsync(
+    public static async Task<FloatingIp> GetOwnAsync(
         StateTransaction transaction, OperationContext operation, string id, string action, CancellationToken cancellationToken)
     {
         if (await transaction.ByIdAsync(Tables.FloatingIps, id, cancellationToken) is not { } ip || !operation.Owns(ip.ProjectId))

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Nephos.Networking.Sharing;
 
 namespace Nephos.Networking.Networks;
 
@@ -10,17 +11,16 @@ internal enum NetworkKind
 }
 
 /// <summary>A layer-2 segment.</summary>
-internal sealed record Network : Resource
+internal sealed record Network : SharedResource
 {
     /// <summary>What VXLAN adds to a packet: outer Ethernet, IPv4, UDP and VXLAN headers.</summary>
     public const int VxlanOverheadBytes = 50;
 
     public bool AdminStateUp { get; init; } = true;
 
-    public bool Shared { get; init; }
-
-    /// <summary>Routers may have their gateway here.</summary>
-    public bool External { get; init; }
+    /// <summary>Routers of some project may have their gateway here.</summary>
+    [JsonIgnore]
+    public bool External => Grants.Any(grant => grant.Action == GrantAction.External);
 
     /// <summary>The one external network that is meant when none is named.</summary>
     public bool IsDefault { get; init; }
@@ -39,4 +39,7 @@ internal sealed record Network : Resource
     public bool PortSecurityEnabled { get; init; } = true;
 
     public string DnsDomain { get; init; } = "";
+
+    /// <summary>What binds ports that have no policy of their own; null for none.</summary>
+    public string? QosPolicyId { get; init; }
 }

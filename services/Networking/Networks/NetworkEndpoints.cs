@@ -3,6 +3,7 @@ using Nephos.Hosting.Rest;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
 using Nephos.Networking.Rest;
+using Nephos.Networking.Sharing;
 using Nephos.Networking.State;
 
 namespace Nephos.Networking.Networks;
@@ -63,15 +64,16 @@ internal static class NetworkEndpoints
             ["mtu"] = network.MtuBytes,
             ["status"] = "ACTIVE",
             ["subnets"] = JsonParts.Strings(view.SubnetsOf(network.Id).Select(subnet => subnet.Id)),
-            ["shared"] = network.Shared,
+            ["shared"] = network.Allows(GrantAction.Shared, operation.ProjectId),
             ["availability_zone_hints"] = new JsonArray(),
             ["availability_zones"] = new JsonArray(),
-            ["ipv4_address_scope"] = null,
-            ["ipv6_address_scope"] = null,
+            ["ipv4_address_scope"] = view.AddressScopeOf(network.Id, 4),
+            ["ipv6_address_scope"] = view.AddressScopeOf(network.Id, 6),
             ["router:external"] = network.External,
             ["description"] = network.Description,
             ["port_security_enabled"] = network.PortSecurityEnabled,
             ["dns_domain"] = network.DnsDomain,
+            ["qos_policy_id"] = network.QosPolicyId,
         };
         if (network.External)
         {
@@ -105,6 +107,7 @@ internal static class NetworkEndpoints
             MtuBytes = body.IntOrNull("mtu"),
             PortSecurityEnabled = body.Bool("port_security_enabled", otherwise: true),
             DnsDomain = body.String("dns_domain"),
+            QosPolicyId = body.Optional("qos_policy_id", body.StringOrNull),
             Tags = body.Strings("tags"),
         };
         body.Strings("availability_zone_hints");
@@ -125,6 +128,7 @@ internal static class NetworkEndpoints
             MtuBytes = body.Optional("mtu", name => body.IntOrNull(name) ?? 0),
             PortSecurityEnabled = body.Optional("port_security_enabled", name => body.Bool(name, otherwise: true)),
             DnsDomain = body.Optional("dns_domain", body.String),
+            QosPolicyId = body.Optional("qos_policy_id", body.StringOrNull),
         };
         body.Done();
         return changes;

@@ -4,7 +4,9 @@ using Nephos.Kernel.Operations;
 using Nephos.Kernel.State;
 using Nephos.Networking.FloatingIps;
 using Nephos.Networking.Ports;
+using Nephos.Networking.Qos;
 using Nephos.Networking.Quotas;
+using Nephos.Networking.Sharing;
 using Nephos.Networking.State;
 
 namespace Nephos.Networking.Networks;
@@ -38,6 +40,9 @@ internal sealed record NewNetwork
 
     public string DnsDomain { get; init; } = "";
 
+    /// <summary>Left out: the default policy of the project. Null: none.</summary>
+    public Optional<string?> QosPolicyId { get; init; }
+
     public IReadOnlyList<string> Tags { get; init; } = [];
 
     public string? IdempotencyKey { get; init; }
@@ -62,6 +67,8 @@ internal sealed record NetworkChanges
     public Optional<bool> PortSecurityEnabled { get; init; }
 
     public Optional<string> DnsDomain { get; init; }
+
+    public Optional<string?> QosPolicyId { get; init; }
 
     public Optional<IReadOnlyList<string>> Tags { get; init; }
 }
@@ -89,7 +96,7 @@ internal sealed class NetworkService(NetworkStore store, QuotaService quotas, Ch
                 var networks = new List<Network>(drafts.Count);
                 foreach (var draft in drafts)
                 {
-                    networks.Add(await InsertAsync(transaction, draft, cancellationToken));
+                    networks.Add(await InsertAsync(transaction, operation, draft, requests[networks.Count].QosPolicyId, cancellationToken));
                 }
 
                 return networks;
@@ -113,12 +120,14 @@ internal sealed class NetworkService(NetworkStore store, QuotaService quotas, Ch
                     Name = Checks.Name(changes.Name.Or(before.Name)),
                     Description = Checks.Description(changes.Description.Or(before.Description)),
                     AdminStateUp = changes.AdminStateUp.Or(before.AdminStateUp),
-                    Shared = changes.Shared.Or(before.Shared),
-                    External = changes.External.Or(before.External),
+                    Grants = GrantsAfter(before, changes),
                     IsDefault = changes.IsDefault.Or(before.IsDefault),
                     MtuBytes = CheckMtu(changes.MtuBytes.IsSet ? changes.MtuBytes.Value : before.MtuBytes, before.Kind),
                     PortSecurityEnabled = changes.PortSecurityEnabled.Or(before.PortSecurityEnabled),
                     DnsDomain = Checks.DnsName("dns_domain", changes.DnsDomain.Or(before.DnsDomain)),
+                    QosPolicyId = changes.QosPolicyId.IsSet
+                        ? await QosService.UsableAsync(transaction, operation, changes.QosPolicyId.Value, cancellationToken)
+                        : before.QosPolicyId,
                     Tags = changes.Tags.IsSet ? Checks.Tags(changes.Tags.Value) : before.Tags,
                     UpdatedAt = time.GetUtcNow(),
                     Revision = before.Revision + 1,
@@ -202,8 +211,8 @@ internal sealed class NetworkService(NetworkStore store, QuotaService quotas, Ch
             Name = Checks.Name(request.Name),
             Description = Checks.Description(request.Description),
             AdminStateUp = request.AdminStateUp,
-            Shared = request.Shared,
-            External = request.External,
+            Grants = SharedResource.WithEveryone(
+                SharedResource.WithEveryone([], GrantAction.Shared, projectId, request.Shared), GrantAction.External, projectId, request.External),
             IsDefault = request.IsDefault,
             Kind = kind,
             PhysicalNetwork = request.PhysicalNetwork,
@@ -252,7 +261,8 @@ internal sealed class NetworkService(NetworkStore store, QuotaService quotas, Ch
         }
     }
 
-    private async Task<Network> InsertAsync(StateTransaction transaction, Network draft, CancellationToken cancellationToken)
+    private async Task<Network> InsertAsync(
+        StateTransaction transaction, OperationContext operation, Network draft, Optional<string?> qosPolicyId, CancellationToken cancellationToken)
     {
         if (await transaction.EarlierAsync(Tables.Networks, draft, cancellationToken) is { } earlier)
         {
@@ -264,6 +274,12 @@ internal sealed class NetworkService(NetworkStore store, QuotaService quotas, Ch
             draft = draft with { SegmentationId = await ChooseVniAsync(transaction, cancellationToken) };
         }
 
+        draft = draft with
+        {
+            QosPolicyId = qosPolicyId.IsSet
+                ? await QosService.UsableAsync(transaction, operation, qosPolicyId.Value, cancellationToken)
+                : (await transaction.FindAsync(Tables.QosPolicies, Tables.ByDefault, draft.ProjectId, cancellationToken))?.Id,
+        };
         await quotas.CountAsync(transaction, draft.ProjectId, QuotaResources.Network, 1, cancellationToken);
         transaction.Insert(Tables.Networks, draft);
         return draft;
@@ -323,23 +339,31 @@ internal sealed class NetworkService(NetworkStore store, QuotaService quotas, Ch
             throw Faults.Invalid("is_default", "only an external network can be the default external network");
         }
 
-        var losesExternal = before.External && !after.External;
-        var losesShared = before.Shared && !after.Shared;
-        if (!losesExternal && !losesShared)
-        {
-            return;
-        }
-
-        var ports = await transaction.ListByAsync(Tables.Ports, Tables.ByNetwork, after.Id, cancellationToken);
-        if (losesExternal && ports.Any(port => port.DeviceOwner is DeviceOwners.RouterGateway or DeviceOwners.FloatingIp))
+        if (before.External && !after.External &&
+            (await transaction.ListByAsync(Tables.Ports, Tables.ByNetwork, after.Id, cancellationToken))
+                .Any(port => port.DeviceOwner is DeviceOwners.RouterGateway or DeviceOwners.FloatingIp))
         {
             throw Faults.Conflict($"External network {after.Id} cannot be updated to be made non-external, since it has existing gateway ports.");
         }
 
-        if (losesShared && ports.Any(port => port.ProjectId.Length > 0 && port.ProjectId != after.ProjectId))
+        if (await RbacService.LosesUserAsync(transaction, SharedKinds.Networks, before, after, cancellationToken) is not null)
         {
             throw Faults.Conflict($"Unable to reconfigure sharing settings for network {after.Id}. Multiple tenants are using it.");
         }
+    }
+
+    // The switches of older clients stand for the grants to everyone; switching external off ends those to single projects too.
+    private static IReadOnlyList<Grant> GrantsAfter(Network before, NetworkChanges changes)
+    {
+        var shared = SharedResource.WithEveryone(before.Grants, GrantAction.Shared, before.ProjectId, changes.Shared.Or(before.Shared));
+        if (!changes.External.IsSet || changes.External.Value == before.External)
+        {
+            return shared;
+        }
+
+        return changes.External.Value
+            ? SharedResource.WithEveryone(shared, GrantAction.External, before.ProjectId, wanted: true)
+            : [.. shared.Where(grant => grant.Action != GrantAction.External)];
     }
 
     private static async Task<Network> GetOwnAsync(

@@ -84,6 +84,7 @@ internal static class NetworkMapping
         Mtu = (uint)network.MtuBytes,
         PortSecurityEnabled = network.PortSecurityEnabled,
         DnsDomain = network.DnsDomain,
+        QosPolicyId = network.QosPolicyId ?? "",
         SubnetIds = { view.SubnetsOf(network.Id).Select(subnet => subnet.Id) },
         Tags = { network.Tags },
         CreatedAt = network.CreatedAt.ToWire(),
@@ -111,6 +112,7 @@ internal static class NetworkMapping
         MtuBytes = request.Mtu == 0 ? null : (int)Math.Min(request.Mtu, int.MaxValue),
         PortSecurityEnabled = !request.HasPortSecurityEnabled || request.PortSecurityEnabled,
         DnsDomain = request.DnsDomain,
+        QosPolicyId = request.QosPolicyId.Length > 0 ? new Optional<string?>(true, request.QosPolicyId) : default,
         Tags = [.. request.Tags],
         IdempotencyKey = request.IdempotencyKey.NullIfEmpty(),
     };
@@ -119,7 +121,8 @@ internal static class NetworkMapping
     {
         var network = request.Network ?? new Wire.Network();
         var paths = request.UpdateMask.Paths(
-            "name", "description", "admin_state_up", "shared", "external", "is_default", "mtu", "port_security_enabled", "dns_domain", "tags");
+            "name", "description", "admin_state_up", "shared", "external", "is_default", "mtu", "port_security_enabled", "dns_domain",
+            "qos_policy_id", "tags");
         return new NetworkChanges
         {
             Name = paths.When("name", () => network.Name),
@@ -131,6 +134,7 @@ internal static class NetworkMapping
             MtuBytes = paths.When("mtu", () => (int)Math.Min(network.Mtu, int.MaxValue)),
             PortSecurityEnabled = paths.When("port_security_enabled", () => network.PortSecurityEnabled),
             DnsDomain = paths.When("dns_domain", () => network.DnsDomain),
+            QosPolicyId = paths.When("qos_policy_id", () => network.QosPolicyId.NullIfEmpty()),
             Tags = paths.When<IReadOnlyList<string>>("tags", () => [.. network.Tags]),
         };
     }

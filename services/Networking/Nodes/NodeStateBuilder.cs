@@ -1,4 +1,6 @@
 using Nephos.Networking.Addressing;
+using Nephos.Networking.Firewalls;
+using Nephos.Networking.FloatingIps;
 using Nephos.Networking.Networks;
 using Nephos.Networking.Ports;
 using Nephos.Networking.Routers;
@@ -49,7 +51,7 @@ internal sealed class NodeStateBuilder
         Revision = (ulong)_view.Revision,
         Networks = { _networks.Values.Select(ToWire) },
         Subnets = { _networks.Keys.SelectMany(id => InOrder(_view.SubnetsOf(id))).Select(ToWire) },
-        Ports = { _wires.Of(_ports) },
+        Ports = { _wires.Of(_ports, _view) },
         SecurityGroups = { Groups().Select(ToWire) },
         GroupMembers = { Members() },
         Routers = { _routers.Select(ToWire) },
@@ -93,7 +95,7 @@ internal sealed class NodeStateBuilder
 
     private string VtepOf(string node) => _view.Nodes.GetValueOrDefault(node)?.VtepAddress ?? "";
 
-    private static Wire.NodeSubnet ToWire(Subnet subnet) => new()
+    private Wire.NodeSubnet ToWire(Subnet subnet) => new()
     {
         Id = subnet.Id,
         NetworkId = subnet.NetworkId,
@@ -102,6 +104,7 @@ internal sealed class NodeStateBuilder
         DnsNameservers = { subnet.DnsNameservers.Select(address => address.ToString()) },
         HostRoutes = { subnet.HostRoutes.Select(ToWire) },
         EnableDhcp = subnet.EnableDhcp,
+        AddressScopeId = _view.AddressScopeOf(subnet) ?? "",
         Ipv6RaMode = subnet.RaMode?.ToName() ?? "",
         Ipv6AddressMode = subnet.AddressMode?.ToName() ?? "",
     };
@@ -115,21 +118,33 @@ internal sealed class NodeStateBuilder
     private IEnumerable<SecurityGroup> Groups() => InOrder(_ports.SelectMany(port => port.SecurityGroupIds).Distinct()
         .Select(id => _view.SecurityGroups.GetValueOrDefault(id)).OfType<SecurityGroup>());
 
-    private static Wire.NodeSecurityGroup ToWire(SecurityGroup group) => new()
+    private Wire.NodeSecurityGroup ToWire(SecurityGroup group) => new()
     {
         Id = group.Id,
-        Rules = { group.Rules.Select(ToWire) },
+        Rules = { group.Rules.SelectMany(Expand) },
         Stateless = !group.Stateful,
     };
 
-    private static Wire.NodeSecurityGroupRule ToWire(SecurityGroupRule rule)
+    // Nodes know no address groups: to them such a rule is one for each address.
+    private IEnumerable<Wire.NodeSecurityGroupRule> Expand(SecurityGroupRule rule)
+    {
+        if (rule.RemoteAddressGroupId is not { } id)
+        {
+            return [ToWire(rule, rule.RemoteCidr)];
+        }
+
+        return _view.AddressGroups.GetValueOrDefault(id)?.Addresses.Where(address => address.Version == rule.IpVersion)
+            .Select(address => ToWire(rule, address)) ?? [];
+    }
+
+    private static Wire.NodeSecurityGroupRule ToWire(SecurityGroupRule rule, Cidr? remote)
     {
         var wire = new Wire.NodeSecurityGroupRule
         {
             Id = rule.Id,
             Direction = rule.Direction == RuleDirection.Ingress ? Wire.NodeRuleDirection.Ingress : Wire.NodeRuleDirection.Egress,
             IpVersion = (uint)rule.IpVersion,
-            RemoteCidr = rule.RemoteCidr?.ToString() ?? "",
+            RemoteCidr = remote?.ToString() ?? "",
             RemoteGroupId = rule.RemoteGroupId ?? "",
         };
         if (IpProtocols.NumberOf(rule.Protocol, rule.IpVersion) is { } protocol)
@@ -200,11 +215,12 @@ internal sealed class NodeStateBuilder
                     NetworkId = port.NetworkId,
                     MacAddress = port.MacAddress,
                     FixedIps = { port.FixedIps.Select(ToWire) },
+                    Firewall = FirewallNodes.Of(_view, port),
                 }),
             },
             FloatingIps =
             {
-                InOrder(_view.FloatingIpsOfRouter(router.Id)).Select(ip => new Wire.NodeFloatingIp
+                InOrder(_view.FloatingIpsOfRouter(router.Id)).Where(ip => ip.Target is not null).Select(ip => new Wire.NodeFloatingIp
                 {
                     Id = ip.Id,
                     FloatingAddress = ip.Address.ToString(),
@@ -213,6 +229,7 @@ internal sealed class NodeStateBuilder
                 }),
             },
             Routes = { router.Routes.Select(ToWire) },
+            PortForwardings = { InOrder(_view.FloatingIpsOfRouter(router.Id)).SelectMany(ip => ip.PortForwardings, (ip, forwarding) => ToWire(ip, forwarding)) },
         };
         if (router.Gateway is { } gateway && _view.Ports.GetValueOrDefault(gateway.PortId) is { } outside && _networks.ContainsKey(gateway.NetworkId))
         {
@@ -228,6 +245,16 @@ internal sealed class NodeStateBuilder
 
         return wire;
     }
+
+    private static Wire.NodePortForwarding ToWire(FloatingIp ip, PortForwarding forwarding) => new()
+    {
+        FloatingIpId = ip.Id,
+        FloatingAddress = ip.Address.ToString(),
+        Protocol = (uint)IpProtocols.NumberOf(forwarding.Protocol, 4)!.Value,
+        ExternalPort = (uint)forwarding.ExternalPort,
+        FixedAddress = forwarding.FixedAddress.ToString(),
+        InternalPort = (uint)forwarding.InternalPort,
+    };
 
     private IEnumerable<Wire.NodeRemotePort> RemotePorts() => _networks.Values.Where(network => network.Kind == NetworkKind.Vxlan)
         .SelectMany(network => InOrder(_view.PortsOn(network.Id)))

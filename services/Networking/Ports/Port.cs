@@ -47,6 +47,9 @@ internal sealed record Port : Resource
 
     public string VnicType { get; init; } = "normal";
 
+    /// <summary>Null: what its network has.</summary>
+    public string? QosPolicyId { get; init; }
+
     [JsonIgnore]
     public bool BelongsToRouter => DeviceOwners.IsRouters(DeviceOwner);
 }

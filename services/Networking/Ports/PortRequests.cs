@@ -42,6 +42,8 @@ internal sealed record NewPort
 
     public string VnicType { get; init; } = "normal";
 
+    public string? QosPolicyId { get; init; }
+
     public IReadOnlyList<string> Tags { get; init; } = [];
 
     public string? IdempotencyKey { get; init; }
@@ -76,6 +78,9 @@ internal sealed record PortChanges
     public Optional<string> HostName { get; init; }
 
     public Optional<string> VnicType { get; init; }
+
+    /// <summary>Null: what its network has.</summary>
+    public Optional<string?> QosPolicyId { get; init; }
 
     public Optional<IReadOnlyList<string>> Tags { get; init; }
 }

@@ -3,7 +3,9 @@ using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
 using Nephos.Kernel.State;
 using Nephos.Networking.Networks;
+using Nephos.Networking.Qos;
 using Nephos.Networking.SecurityGroups;
+using Nephos.Networking.Sharing;
 using Nephos.Networking.State;
 using Nephos.Protos.Errors.V1;
 
@@ -72,6 +74,9 @@ internal sealed class PortService(
                         ? before.BindingEpoch + 1
                         : before.BindingEpoch,
                     VnicType = changes.VnicType.Or(before.VnicType),
+                    QosPolicyId = changes.QosPolicyId.IsSet
+                        ? await QosService.UsableAsync(transaction, operation, changes.QosPolicyId.Value, cancellationToken)
+                        : before.QosPolicyId,
                     Tags = changes.Tags.IsSet ? Checks.Tags(changes.Tags.Value) : before.Tags,
                     UpdatedAt = time.GetUtcNow(),
                     Revision = before.Revision + 1,
@@ -83,7 +88,7 @@ internal sealed class PortService(
                         FixedIps = await ReallocateAsync(transaction, network, before, after, changes, cancellationToken),
                     };
                     await writer.DissociateAsync(
-                        transaction, id, ip => after.FixedIps.All(left => left.Address != ip.Target!.FixedAddress), cancellationToken);
+                        transaction, id, address => after.FixedIps.All(left => left.Address != address), cancellationToken);
                 }
 
                 transaction.Put(Tables.Ports, after);
@@ -193,7 +198,7 @@ internal sealed class PortService(
     {
         var network = await transaction.VisibleNetworkAsync(operation, request.NetworkId, cancellationToken);
         var isOwner = operation.Owns(network.ProjectId);
-        if (!isOwner && !network.Shared)
+        if (!operation.Sees((SharedResource)network))
         {
             throw Faults.Forbidden("create_port on an external network that is not shared");
         }
@@ -235,6 +240,7 @@ internal sealed class PortService(
             HostName = request.HostName,
             BindingEpoch = request.BindingEpoch,
             VnicType = request.VnicType,
+            QosPolicyId = await QosService.UsableAsync(transaction, operation, request.QosPolicyId, cancellationToken),
             Tags = Checks.Tags(request.Tags),
             CreatedAt = now,
             UpdatedAt = now,
@@ -291,7 +297,7 @@ internal sealed class PortService(
         foreach (var name in named)
         {
             var group = await transaction.ByIdAsync(Tables.SecurityGroups, name, cancellationToken);
-            if (group is not null && group.ProjectId != projectId && !operation.Owns(group.ProjectId))
+            if (group is not null && group.ProjectId != projectId && !operation.Sees(group) && !group.Allows(GrantAction.Shared, projectId))
             {
                 group = null;
             }

@@ -1,5 +1,5 @@
 using Nephos.Kernel.State;
-using Nephos.Networking.FloatingIps;
+using Nephos.Networking.Addressing;
 using Nephos.Networking.Quotas;
 using Nephos.Networking.State;
 
@@ -34,19 +34,29 @@ internal sealed class PortWriter(QuotaService quotas, Choice choice, NetworkingO
     public async Task DeleteAsync(StateTransaction transaction, Port port, CancellationToken cancellationToken)
     {
         await DissociateAsync(transaction, port.Id, _ => true, cancellationToken);
+        if (await transaction.FindAsync(Tables.FirewallGroups, Tables.ByPort, port.Id, cancellationToken) is { } firewall)
+        {
+            transaction.Put(Tables.FirewallGroups, firewall with
+            {
+                PortIds = [.. firewall.PortIds.Where(id => id != port.Id)], UpdatedAt = time.GetUtcNow(), Revision = firewall.Revision + 1,
+            });
+        }
+
         transaction.Delete(Tables.Ports, port.Id);
         transaction.Delete(Tables.Wired, port.Id);
         await quotas.CountAsync(transaction, port.ProjectId, QuotaResources.Port, -1, cancellationToken);
     }
 
+    /// <summary>Ends what leads to addresses that a port has no more: the targets and port forwardings of floating IPs.</summary>
     public async Task DissociateAsync(
-        StateTransaction transaction, string portId, Func<FloatingIp, bool> which, CancellationToken cancellationToken)
+        StateTransaction transaction, string portId, Func<IpAddress, bool> gone, CancellationToken cancellationToken)
     {
         foreach (var ip in await transaction.ListByAsync(Tables.FloatingIps, Tables.ByPort, portId, cancellationToken))
         {
-            if (which(ip))
+            var after = ip.Without(portId, gone);
+            if (after != ip)
             {
-                transaction.Put(Tables.FloatingIps, ip with { Target = null, UpdatedAt = time.GetUtcNow(), Revision = ip.Revision + 1 });
+                transaction.Put(Tables.FloatingIps, after with { UpdatedAt = time.GetUtcNow(), Revision = ip.Revision + 1 });
             }
         }
     }

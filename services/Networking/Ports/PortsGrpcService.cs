@@ -159,6 +159,7 @@ internal static class PortMapping
             },
             PortSecurityEnabled = port.PortSecurityEnabled,
             DnsName = port.DnsName,
+            QosPolicyId = port.QosPolicyId ?? "",
             HostName = port.HostName,
             BindingEpoch = (ulong)port.BindingEpoch,
             Tags = { port.Tags },
@@ -186,6 +187,7 @@ internal static class PortMapping
         ExtraDhcpOptions = ToOptions(request.ExtraDhcpOptions),
         PortSecurityEnabled = request.HasPortSecurityEnabled ? request.PortSecurityEnabled : null,
         DnsName = request.DnsName,
+        QosPolicyId = request.QosPolicyId.NullIfEmpty(),
         HostName = request.HostName,
         BindingEpoch = ToEpoch(request.BindingEpoch),
         Tags = [.. request.Tags],
@@ -197,7 +199,7 @@ internal static class PortMapping
         var port = request.Port ?? new Wire.Port();
         var paths = request.UpdateMask.Paths(
             "name", "description", "mac_address", "fixed_ips", "admin_state_up", "device_id", "device_owner", "security_group_ids",
-            "allowed_address_pairs", "extra_dhcp_options", "port_security_enabled", "dns_name", "host_name", "tags");
+            "allowed_address_pairs", "extra_dhcp_options", "port_security_enabled", "dns_name", "qos_policy_id", "host_name", "tags");
         return new PortChanges
         {
             Name = paths.When("name", () => port.Name),
@@ -212,6 +214,7 @@ internal static class PortMapping
             ExtraDhcpOptions = paths.When("extra_dhcp_options", () => ToOptions(port.ExtraDhcpOptions)),
             PortSecurityEnabled = paths.When("port_security_enabled", () => port.PortSecurityEnabled),
             DnsName = paths.When("dns_name", () => port.DnsName),
+            QosPolicyId = paths.When("qos_policy_id", () => port.QosPolicyId.NullIfEmpty()),
             HostName = paths.When("host_name", () => port.HostName),
             Tags = paths.When<IReadOnlyList<string>>("tags", () => [.. port.Tags]),
         };

@@ -21,9 +21,12 @@ internal sealed class RestBody
     /// <summary>The object under a key: {"network": {...}}.</summary>
     public static async Task<RestBody> OneAsync(RestCall call, string key)
     {
-        var body = await call.ReadJsonAsync();
-        return new RestBody(body[key] as JsonObject ?? throw Faults.Invalid("body", $"'{key}' must be in the body, as an object"));
+        return Of(await call.ReadJsonAsync(), key);
     }
+
+    /// <summary>The object under a key of a body that was read.</summary>
+    public static RestBody Of(JsonObject body, string key) =>
+        new(body[key] as JsonObject ?? throw Faults.Invalid("body", $"'{key}' must be in the body, as an object"));
 
     /// <summary>The whole body as one object.</summary>
     public static async Task<RestBody> WholeAsync(RestCall call) => new(await call.ReadJsonAsync());

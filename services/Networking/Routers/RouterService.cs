@@ -5,6 +5,7 @@ using Nephos.Kernel.State;
 using Nephos.Networking.Addressing;
 using Nephos.Networking.Ports;
 using Nephos.Networking.Quotas;
+using Nephos.Networking.Sharing;
 using Nephos.Networking.State;
 using Nephos.Networking.Subnets;
 
@@ -188,7 +189,7 @@ internal sealed class RouterService(
     {
         var subnet = await transaction.ByIdAsync(Tables.Subnets, subnetId, cancellationToken);
         var network = subnet is null ? null : await transaction.GetAsync(Tables.Networks, subnet.NetworkId, cancellationToken);
-        if (subnet is null || network is null || !(operation.Owns(network.ProjectId) || network.Shared || operation.Owns(subnet.ProjectId)))
+        if (subnet is null || network is null || !(operation.Sees((SharedResource)network) || operation.Owns(subnet.ProjectId)))
         {
             throw NetworkFaults.SubnetNotFound(Checks.Shown(subnetId));
         }
@@ -336,7 +337,7 @@ internal sealed class RouterService(
         CancellationToken cancellationToken)
     {
         var network = await transaction.VisibleNetworkAsync(operation, wanted.NetworkId, cancellationToken);
-        if (!network.External)
+        if (!operation.MayLeaveBy(network))
         {
             throw NetworkFaults.Bad("router", $"Network {network.Id} is not an external network.");
         }
@@ -403,7 +404,7 @@ internal sealed class RouterService(
                 continue;
             }
 
-            if (floating.Any(ip => subnet.Cidr.Contains(ip.Target!.FixedAddress)))
+            if (floating.SelectMany(ip => ip.Destinations).Any(destination => subnet.Cidr.Contains(destination.FixedAddress)))
             {
                 throw NetworkFaults.InterfaceInUseByFloatingIp(router.Id, subnetId);
             }

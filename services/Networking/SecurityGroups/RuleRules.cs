@@ -21,10 +21,10 @@ internal static class RuleRules
                 $"{string.Join(", ", IpProtocols.Names.Select(name => $"'{name}'"))}] and integer representations [0 to 255] are supported.");
         }
 
-        if (rule.RemoteGroupId is not null && rule.RemoteIpPrefix is not null)
+        if (new[] { rule.RemoteGroupId, rule.RemoteIpPrefix, rule.RemoteAddressGroupId }.Count(remote => remote is not null) > 1)
         {
             throw NetworkFaults.Of(ErrorReason.RuleRemotesExcludeEachOther,
-                "Only remote_ip_prefix or remote_group_id may be provided.");
+                "Only one of remote_ip_prefix, remote_group_id and remote_address_group_id may be provided.");
         }
 
         var number = IpProtocols.NumberOf(rule.Protocol, rule.IpVersion);

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Nephos.Networking.Addressing;
+using Nephos.Networking.Sharing;
 
 namespace Nephos.Networking.SecurityGroups;
 
@@ -32,6 +33,8 @@ internal sealed record SecurityGroupRule
 
     public string? RemoteGroupId { get; init; }
 
+    public string? RemoteAddressGroupId { get; init; }
+
     public string? Description { get; init; }
 
     public required DateTimeOffset CreatedAt { get; init; }
@@ -44,11 +47,11 @@ internal sealed record SecurityGroupRule
 
     /// <summary>What two rules of a group may not both be.</summary>
     [JsonIgnore]
-    public object Identity => (Direction, IpVersion, IpProtocols.NumberOf(Protocol, IpVersion), PortRangeMin, PortRangeMax, RemoteCidr, RemoteGroupId);
+    public object Identity => (Direction, IpVersion, IpProtocols.NumberOf(Protocol, IpVersion), PortRangeMin, PortRangeMax, RemoteCidr, RemoteGroupId, RemoteAddressGroupId);
 }
 
 /// <summary>Rules for ports. What no rule of a port's groups lets through is dropped.</summary>
-internal sealed record SecurityGroup : Resource
+internal sealed record SecurityGroup : SharedResource
 {
     public const string DefaultName = "default";
 

@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Nephos.Hosting.Rest;
 using Nephos.Kernel.Errors;
+using Nephos.Kernel.Operations;
 using Nephos.Networking.Rest;
+using Nephos.Networking.Sharing;
 using Nephos.Networking.State;
 
 namespace Nephos.Networking.SecurityGroups;
@@ -18,23 +20,23 @@ internal static class SecurityGroupEndpoints
             await EnsureDefaultsAsync(call, defaults);
             var view = await store.ViewAsync(call.Cancelled);
             return ListQuery.Answer(call, "security_groups", Path,
-                view.SecurityGroups.Values.Where(group => call.Operation.Owns(group.ProjectId)).Select(ToJson));
+                view.SecurityGroups.Values.Where(call.Operation.Sees).Select(group => ToJson(group, call.Operation)));
         });
         rest.Post(Path, async call =>
         {
             var group = await groups.CreateAsync(call.Operation, ReadNew(await RestBody.OneAsync(call, "security_group")), call.Cancelled);
-            return RestResult.Json(201, new JsonObject { ["security_group"] = ToJson(group) });
+            return RestResult.Json(201, new JsonObject { ["security_group"] = ToJson(group, call.Operation) });
         });
         rest.Get(Path + "/{id}", async call =>
         {
             var group = (await store.ViewAsync(call.Cancelled)).SecurityGroup(call.Operation, call.Route("id"));
-            return RestResult.Json(200, new JsonObject { ["security_group"] = ListQuery.Fields(call, ToJson(group)) });
+            return RestResult.Json(200, new JsonObject { ["security_group"] = ListQuery.Fields(call, ToJson(group, call.Operation)) });
         });
         rest.Put(Path + "/{id}", async call =>
         {
             var changes = ReadChanges(await RestBody.OneAsync(call, "security_group"));
             var group = await groups.UpdateAsync(call.Operation, call.Route("id"), changes, call.Cancelled);
-            return RestResult.Json(200, new JsonObject { ["security_group"] = ToJson(group) });
+            return RestResult.Json(200, new JsonObject { ["security_group"] = ToJson(group, call.Operation) });
         });
         rest.Delete(Path + "/{id}", async call =>
         {
@@ -54,7 +56,7 @@ internal static class SecurityGroupEndpoints
             await EnsureDefaultsAsync(call, defaults);
             var view = await store.ViewAsync(call.Cancelled);
             return ListQuery.Answer(call, "security_group_rules", RulePath,
-                view.SecurityGroups.Values.Where(group => call.Operation.Owns(group.ProjectId))
+                view.SecurityGroups.Values.Where(call.Operation.Sees)
                     .SelectMany(group => group.Rules, (group, rule) => (group, rule))
                     .OrderBy(pair => pair.rule.Id, StringComparer.Ordinal)
                     .Select(pair => ToJson(pair.group, pair.rule)));
@@ -90,14 +92,14 @@ internal static class SecurityGroupEndpoints
         }
     }
 
-    private static JsonObject ToJson(SecurityGroup group) => new JsonObject
+    private static JsonObject ToJson(SecurityGroup group, OperationContext operation) => new JsonObject
     {
         ["id"] = group.Id,
         ["name"] = group.Name,
         ["stateful"] = group.Stateful,
         ["tenant_id"] = group.ProjectId,
         ["description"] = group.Description,
-        ["shared"] = false,
+        ["shared"] = group.Allows(GrantAction.Shared, operation.ProjectId),
         ["security_group_rules"] = new JsonArray([.. group.Rules.Select(rule => ToJson(group, rule))]),
     }.WithCommon(group);
 
@@ -112,7 +114,7 @@ internal static class SecurityGroupEndpoints
         ["port_range_min"] = rule.PortRangeMin,
         ["port_range_max"] = rule.PortRangeMax,
         ["remote_ip_prefix"] = rule.RemoteIpPrefix,
-        ["remote_address_group_id"] = null,
+        ["remote_address_group_id"] = rule.RemoteAddressGroupId,
         ["normalized_cidr"] = rule.RemoteCidr?.ToString(),
         ["remote_group_id"] = rule.RemoteGroupId,
         ["description"] = rule.Description,
@@ -151,11 +153,6 @@ internal static class SecurityGroupEndpoints
     private static NewRule ReadRule(RestBody body)
     {
         body.ProjectId();
-        if (body.StringOrNull("remote_address_group_id") is { Length: > 0 })
-        {
-            throw Faults.Invalid("remote_address_group_id", "address groups are not available");
-        }
-
         var rule = new NewRule
         {
             SecurityGroupId = body.Required("security_group_id"),
@@ -176,6 +173,7 @@ internal static class SecurityGroupEndpoints
             PortRangeMax = body.IntOrNull("port_range_max"),
             RemoteIpPrefix = body.StringOrNull("remote_ip_prefix") is { Length: > 0 } prefix ? prefix : null,
             RemoteGroupId = body.StringOrNull("remote_group_id") is { Length: > 0 } group ? group : null,
+            RemoteAddressGroupId = body.StringOrNull("remote_address_group_id") is { Length: > 0 } addresses ? addresses : null,
             Description = body.String("description"),
         };
         body.Done();

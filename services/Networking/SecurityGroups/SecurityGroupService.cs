@@ -52,6 +52,8 @@ internal sealed record NewRule
 
     public string? RemoteGroupId { get; init; }
 
+    public string? RemoteAddressGroupId { get; init; }
+
     public string Description { get; init; } = "";
 
     /// <summary>Repeating a request with the same key finds the rule it made.</summary>
@@ -247,6 +249,7 @@ internal sealed class SecurityGroupService(
             PortRangeMax = request.PortRangeMax,
             RemoteIpPrefix = request.RemoteIpPrefix,
             RemoteGroupId = request.RemoteGroupId,
+            RemoteAddressGroupId = request.RemoteAddressGroupId,
             Description = request.Description,
             CreatedAt = time.GetUtcNow(),
             IdempotencyKey = Checks.RequestKey(request.IdempotencyKey),
@@ -254,10 +257,16 @@ internal sealed class SecurityGroupService(
         if (rule.RemoteGroupId is { } remoteId && remoteId != group.Id)
         {
             var remote = await transaction.ByIdAsync(Tables.SecurityGroups, remoteId, cancellationToken);
-            if (remote is null || !(operation.Owns(remote.ProjectId) || remote.ProjectId == group.ProjectId))
+            if (remote is null || !(operation.Sees(remote) || remote.ProjectId == group.ProjectId))
             {
                 throw NetworkFaults.SecurityGroupNotFound(Checks.Shown(remoteId));
             }
+        }
+
+        if (rule.RemoteAddressGroupId is { } addressesId &&
+            (await transaction.ByIdAsync(Tables.AddressGroups, addressesId, cancellationToken) is not { } addresses || !operation.Sees(addresses)))
+        {
+            throw NetworkFaults.AddressGroupNotFound(Checks.Shown(addressesId));
         }
 
         return rule;
@@ -281,12 +290,12 @@ internal sealed class SecurityGroupService(
     private static async Task<SecurityGroup> GetOwnAsync(
         StateTransaction transaction, OperationContext operation, string id, string action, CancellationToken cancellationToken)
     {
-        if (await transaction.ByIdAsync(Tables.SecurityGroups, id, cancellationToken) is not { } group || !operation.Owns(group.ProjectId))
+        if (await transaction.ByIdAsync(Tables.SecurityGroups, id, cancellationToken) is not { } group || !operation.Sees(group))
         {
             throw NetworkFaults.SecurityGroupNotFound(Checks.Shown(id));
         }
 
-        operation.RequireMember(action);
+        operation.RequireOwner(group.ProjectId, action);
         return group;
     }
 }

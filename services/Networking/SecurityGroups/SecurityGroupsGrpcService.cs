@@ -87,7 +87,7 @@ internal sealed class SecurityGroupsGrpcService(
         var operation = context.GetOperation();
         var view = await store.ViewAsync(context.CancellationToken);
         var rules = view.SecurityGroups.Values
-            .Where(group => operation.Owns(group.ProjectId) && request.SecurityGroupIds.Allows(group.Id) && request.ProjectIds.Allows(group.ProjectId))
+            .Where(group => operation.Sees(group) && request.SecurityGroupIds.Allows(group.Id) && request.ProjectIds.Allows(group.ProjectId))
             .SelectMany(group => group.Rules, (group, rule) => rule.ToWire(group))
             .OrderBy(rule => rule.Id, StringComparer.Ordinal);
         var page = Paging.Cut(rules, rule => rule.Id, request.PageToken, request.PageSize);
@@ -101,7 +101,7 @@ internal sealed class SecurityGroupsGrpcService(
     }
 
     private static IEnumerable<SecurityGroup> Matching(NetworkView view, OperationContext operation, Wire.SecurityGroupFilter? filter) =>
-        view.SecurityGroups.Values.Where(group => operation.Owns(group.ProjectId) && (filter is null ||
+        view.SecurityGroups.Values.Where(group => operation.Sees(group) && (filter is null ||
             (filter.Ids.Allows(group.Id) && filter.Names.Allows(group.Name) && filter.ProjectIds.Allows(group.ProjectId))));
 }
 
@@ -133,6 +133,7 @@ internal static class SecurityGroupMapping
             Protocol = rule.Protocol ?? "",
             RemoteIpPrefix = rule.RemoteIpPrefix ?? "",
             RemoteGroupId = rule.RemoteGroupId ?? "",
+            RemoteAddressGroupId = rule.RemoteAddressGroupId ?? "",
             CreatedAt = rule.CreatedAt.ToWire(),
         };
         if (rule.PortRangeMin is { } min)
@@ -196,6 +197,7 @@ internal static class SecurityGroupMapping
         PortRangeMax = request.HasPortRangeMax ? request.PortRangeMax : null,
         RemoteIpPrefix = request.RemoteIpPrefix.NullIfEmpty(),
         RemoteGroupId = request.RemoteGroupId.NullIfEmpty(),
+        RemoteAddressGroupId = request.RemoteAddressGroupId.NullIfEmpty(),
         Description = request.Description,
         IdempotencyKey = request.IdempotencyKey.NullIfEmpty(),
     };

@@ -63,6 +63,11 @@ internal sealed class NetworkStore(IStateStore store, NetworkTableCaches caches)
             FeedAsync(caches.SubnetPools, signal.Writer, stop.Token), FeedAsync(caches.Ports, signal.Writer, stop.Token),
             FeedAsync(caches.Routers, signal.Writer, stop.Token), FeedAsync(caches.RouterPlacements, signal.Writer, stop.Token),
             FeedAsync(caches.FloatingIps, signal.Writer, stop.Token), FeedAsync(caches.SecurityGroups, signal.Writer, stop.Token),
+            FeedAsync(caches.AddressScopes, signal.Writer, stop.Token), FeedAsync(caches.AddressGroups, signal.Writer, stop.Token),
+            FeedAsync(caches.QosPolicies, signal.Writer, stop.Token),
+            FeedAsync(caches.FirewallRules, signal.Writer, stop.Token),
+            FeedAsync(caches.FirewallPolicies, signal.Writer, stop.Token),
+            FeedAsync(caches.FirewallGroups, signal.Writer, stop.Token),
             FeedAsync(caches.Nodes, signal.Writer, stop.Token), FeedAsync(caches.Wired, signal.Writer, stop.Token),
         ];
         try

@@ -1,8 +1,12 @@
 using Nephos.Kernel.State;
+using Nephos.Networking.AddressGroups;
+using Nephos.Networking.AddressScopes;
+using Nephos.Networking.Firewalls;
 using Nephos.Networking.FloatingIps;
 using Nephos.Networking.Networks;
 using Nephos.Networking.Nodes;
 using Nephos.Networking.Ports;
+using Nephos.Networking.Qos;
 using Nephos.Networking.Routers;
 using Nephos.Networking.SecurityGroups;
 using Nephos.Networking.SubnetPools;
@@ -20,6 +24,12 @@ internal sealed record NetworkTableCaches(
     TableCache<RouterPlacement> RouterPlacements,
     TableCache<FloatingIp> FloatingIps,
     TableCache<SecurityGroup> SecurityGroups,
+    TableCache<AddressScope> AddressScopes,
+    TableCache<AddressGroup> AddressGroups,
+    TableCache<QosPolicy> QosPolicies,
+    TableCache<FirewallRule> FirewallRules,
+    TableCache<FirewallPolicy> FirewallPolicies,
+    TableCache<FirewallGroup> FirewallGroups,
     TableCache<NetworkNode> Nodes,
     TableCache<Wired> Wired)
 {
@@ -32,6 +42,12 @@ internal sealed record NetworkTableCaches(
         RouterPlacements.WaitForRevisionAsync(revision, cancellationToken),
         FloatingIps.WaitForRevisionAsync(revision, cancellationToken),
         SecurityGroups.WaitForRevisionAsync(revision, cancellationToken),
+        AddressScopes.WaitForRevisionAsync(revision, cancellationToken),
+        AddressGroups.WaitForRevisionAsync(revision, cancellationToken),
+        QosPolicies.WaitForRevisionAsync(revision, cancellationToken),
+        FirewallRules.WaitForRevisionAsync(revision, cancellationToken),
+        FirewallPolicies.WaitForRevisionAsync(revision, cancellationToken),
+        FirewallGroups.WaitForRevisionAsync(revision, cancellationToken),
         Nodes.WaitForRevisionAsync(revision, cancellationToken),
         Wired.WaitForRevisionAsync(revision, cancellationToken));
 }

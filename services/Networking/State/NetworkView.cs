@@ -1,8 +1,12 @@
 using System.Collections.Immutable;
+using Nephos.Networking.AddressGroups;
+using Nephos.Networking.AddressScopes;
+using Nephos.Networking.Firewalls;
 using Nephos.Networking.FloatingIps;
 using Nephos.Networking.Networks;
 using Nephos.Networking.Nodes;
 using Nephos.Networking.Ports;
+using Nephos.Networking.Qos;
 using Nephos.Networking.Routers;
 using Nephos.Networking.SecurityGroups;
 using Nephos.Networking.SubnetPools;
@@ -19,6 +23,7 @@ internal sealed class NetworkView
     private readonly SubnetIndex _subnets;
     private readonly PortIndex _ports;
     private readonly FloatingIpIndex _floatingIps;
+    private readonly FirewallGroupIndex _firewallGroups;
 
     public NetworkView(NetworkTableCaches caches, long revision, NetworkView? previous)
     {
@@ -28,12 +33,18 @@ internal sealed class NetworkView
         Routers = caches.Routers.ByKey();
         RouterPlacements = caches.RouterPlacements.ByKey();
         SecurityGroups = caches.SecurityGroups.ByKey();
+        AddressScopes = caches.AddressScopes.ByKey();
+        AddressGroups = caches.AddressGroups.ByKey();
+        QosPolicies = caches.QosPolicies.ByKey();
+        FirewallRules = caches.FirewallRules.ByKey();
+        FirewallPolicies = caches.FirewallPolicies.ByKey();
         Nodes = caches.Nodes.ByKey();
         Wired = caches.Wired.ByKey();
 
         // A table that did not change keeps its index.
         _subnets = Reuse(previous?._subnets, caches.Subnets.ByKey(), records => new SubnetIndex(records));
         _ports = Reuse(previous?._ports, caches.Ports.ByKey(), records => new PortIndex(records));
+        _firewallGroups = Reuse(previous?._firewallGroups, caches.FirewallGroups.ByKey(), records => new FirewallGroupIndex(records));
         _floatingIps = Reuse(previous?._floatingIps, caches.FloatingIps.ByKey(), records => new FloatingIpIndex(records));
     }
 
@@ -55,11 +66,40 @@ internal sealed class NetworkView
 
     public IImmutableDictionary<string, SecurityGroup> SecurityGroups { get; }
 
+    public IImmutableDictionary<string, AddressScope> AddressScopes { get; }
+
+    public IImmutableDictionary<string, AddressGroup> AddressGroups { get; }
+
+    public IImmutableDictionary<string, QosPolicy> QosPolicies { get; }
+
+    public IImmutableDictionary<string, FirewallRule> FirewallRules { get; }
+
+    public IImmutableDictionary<string, FirewallPolicy> FirewallPolicies { get; }
+
+    public IImmutableDictionary<string, FirewallGroup> FirewallGroups => _firewallGroups.Records;
+
     public IImmutableDictionary<string, NetworkNode> Nodes { get; }
 
     public IImmutableDictionary<string, Wired> Wired { get; }
 
     public IEnumerable<Subnet> SubnetsOf(string networkId) => _subnets.ByNetwork.Value[networkId];
+
+    /// <summary>The group that a router interface is in; null for none.</summary>
+    public FirewallGroup? FirewallGroupOf(string portId) => _firewallGroups.ByPort.Value[portId].FirstOrDefault();
+
+    /// <summary>The scope that a subnet's addresses are in; null for none.</summary>
+    public string? AddressScopeOf(Subnet subnet) =>
+        subnet.SubnetPoolId is { } pool ? SubnetPools.GetValueOrDefault(pool)?.AddressScopeId : null;
+
+    /// <summary>The scope of a network's addresses of an IP version; null for none.</summary>
+    public string? AddressScopeOf(string networkId, int ipVersion) =>
+        SubnetsOf(networkId).Where(subnet => subnet.IpVersion == ipVersion).Select(AddressScopeOf).FirstOrDefault(scope => scope is not null);
+
+    /// <summary>The policy that binds a port: its own, else that of its network; null for none. Ports of routers and the like have their own only.</summary>
+    public QosPolicy? QosPolicyOf(Port port) =>
+        (port.QosPolicyId ?? (DeviceOwners.IsReserved(port.DeviceOwner) ? null : Networks.GetValueOrDefault(port.NetworkId)?.QosPolicyId)) is { } id
+            ? QosPolicies.GetValueOrDefault(id)
+            : null;
 
     public IEnumerable<Port> PortsOn(string networkId) => _ports.ByNetwork.Value[networkId];
 
@@ -78,7 +118,9 @@ internal sealed class NetworkView
         ReferenceEquals(Networks, other.Networks) && ReferenceEquals(_subnets, other._subnets) && ReferenceEquals(_ports, other._ports) &&
         ReferenceEquals(SubnetPools, other.SubnetPools) && ReferenceEquals(Routers, other.Routers) &&
         ReferenceEquals(RouterPlacements, other.RouterPlacements) && ReferenceEquals(_floatingIps, other._floatingIps) &&
-        ReferenceEquals(SecurityGroups, other.SecurityGroups) && ReferenceEquals(Nodes, other.Nodes) &&
+        ReferenceEquals(SecurityGroups, other.SecurityGroups) && ReferenceEquals(FirewallRules, other.FirewallRules) &&
+        ReferenceEquals(FirewallPolicies, other.FirewallPolicies) && ReferenceEquals(_firewallGroups, other._firewallGroups) && ReferenceEquals(AddressScopes, other.AddressScopes) &&
+        ReferenceEquals(AddressGroups, other.AddressGroups) && ReferenceEquals(QosPolicies, other.QosPolicies) && ReferenceEquals(Nodes, other.Nodes) &&
         ReferenceEquals(Wired, other.Wired);
 
     private static TIndex Reuse<TIndex, T>(
@@ -114,10 +156,17 @@ internal sealed class NetworkView
             .ToLookup(pair => pair.group, pair => pair.port));
     }
 
+    private sealed class FirewallGroupIndex(IImmutableDictionary<string, FirewallGroup> records) : TableIndex<FirewallGroup>(records)
+    {
+        public Lazy<ILookup<string, FirewallGroup>> ByPort { get; } = new(() => records.Values
+            .SelectMany(group => group.PortIds, (group, port) => (group, port))
+            .ToLookup(pair => pair.port, pair => pair.group));
+    }
+
     private sealed class FloatingIpIndex(IImmutableDictionary<string, FloatingIp> records) : TableIndex<FloatingIp>(records)
     {
         public Lazy<ILookup<string, FloatingIp>> ByPort { get; } = By(records, ip => ip.Target?.PortId);
 
-        public Lazy<ILookup<string, FloatingIp>> ByRouter { get; } = By(records, ip => ip.Target?.RouterId);
+        public Lazy<ILookup<string, FloatingIp>> ByRouter { get; } = By(records, ip => ip.RouterId);
     }
 }

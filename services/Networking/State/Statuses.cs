@@ -1,3 +1,4 @@
+using Nephos.Networking.Firewalls;
 using Nephos.Networking.FloatingIps;
 using Nephos.Networking.Nodes;
 using Nephos.Networking.Ports;
@@ -27,7 +28,7 @@ internal static class Statuses
 
     /// <summary>What the node of its router reported of a floating IP.</summary>
     public static Wired? WiredOf(this NetworkView view, FloatingIp ip) =>
-        ip.Target is { } target && view.RouterPlacements.GetValueOrDefault(target.RouterId) is { } placement &&
+        ip.RouterId is { } routerId && view.RouterPlacements.GetValueOrDefault(routerId) is { } placement &&
         view.Wired.GetValueOrDefault(ip.Id) is { } wired && wired.Node == placement.Node
             ? wired
             : null;
@@ -41,6 +42,21 @@ internal static class Statuses
 
     public static string StatusOf(this NetworkView view, Router router) =>
         view.WiredOfRouter(router.Id)?.State == WiredState.Failed ? "ERROR" : "ACTIVE";
+
+    /// <summary>A group is what the routers of its ports make of it.</summary>
+    public static string StatusOf(this NetworkView view, FirewallGroup group)
+    {
+        if (group.PortIds.Count == 0)
+        {
+            return "INACTIVE";
+        }
+
+        var states = group.PortIds.Select(id => view.Ports.GetValueOrDefault(id)).Select(port => port is null ? null : view.WiredOf(port)?.State).ToList();
+        return states.Contains(WiredState.Failed) ? "ERROR"
+            : !group.AdminStateUp ? "DOWN"
+            : states.TrueForAll(state => state == WiredState.Active) ? "ACTIVE"
+            : "PENDING_UPDATE";
+    }
 
     public static string StatusOf(this NetworkView view, FloatingIp ip) => view.WiredOf(ip)?.State switch
     {

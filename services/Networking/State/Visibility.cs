@@ -1,9 +1,13 @@
 using Nephos.Kernel.Operations;
+using Nephos.Networking.AddressGroups;
+using Nephos.Networking.AddressScopes;
 using Nephos.Networking.FloatingIps;
 using Nephos.Networking.Networks;
 using Nephos.Networking.Ports;
+using Nephos.Networking.Qos;
 using Nephos.Networking.Routers;
 using Nephos.Networking.SecurityGroups;
+using Nephos.Networking.Sharing;
 using Nephos.Networking.SubnetPools;
 using Nephos.Networking.Subnets;
 
@@ -14,13 +18,11 @@ internal static class Visibility
 {
     public static bool Sees(this OperationContext operation, Subnet subnet, NetworkView view) =>
         operation.Owns(subnet.ProjectId) ||
-        (view.Networks.GetValueOrDefault(subnet.NetworkId) is { } network && (network.Shared || operation.Owns(network.ProjectId)));
+        (view.Networks.GetValueOrDefault(subnet.NetworkId) is { } network && operation.Sees((SharedResource)network));
 
     public static bool Sees(this OperationContext operation, Port port, NetworkView view) =>
         operation.Owns(port.ProjectId) ||
         (view.Networks.GetValueOrDefault(port.NetworkId) is { } network && operation.Owns(network.ProjectId));
-
-    public static bool Sees(this OperationContext operation, SubnetPool pool) => pool.Shared || operation.Owns(pool.ProjectId);
 
     public static Network Network(this NetworkView view, OperationContext operation, string id) =>
         view.Networks.GetValueOrDefault(id) is { } network && operation.Sees(network)
@@ -50,8 +52,32 @@ internal static class Visibility
             ? ip
             : throw NetworkFaults.FloatingIpNotFound(Checks.Shown(id));
 
+    public static (FloatingIp Ip, PortForwarding Forwarding) PortForwarding(
+        this NetworkView view, OperationContext operation, string floatingIpId, string id)
+    {
+        var ip = view.FloatingIp(operation, floatingIpId);
+        return ip.PortForwardings.FirstOrDefault(one => one.Id == id) is { } forwarding
+            ? (ip, forwarding)
+            : throw NetworkFaults.PortForwardingNotFound(Checks.Shown(id));
+    }
+
+    public static AddressScope AddressScope(this NetworkView view, OperationContext operation, string id) =>
+        view.AddressScopes.GetValueOrDefault(id) is { } scope && operation.Sees(scope)
+            ? scope
+            : throw NetworkFaults.AddressScopeNotFound(Checks.Shown(id));
+
+    public static AddressGroup AddressGroup(this NetworkView view, OperationContext operation, string id) =>
+        view.AddressGroups.GetValueOrDefault(id) is { } group && operation.Sees(group)
+            ? group
+            : throw NetworkFaults.AddressGroupNotFound(Checks.Shown(id));
+
+    public static QosPolicy QosPolicy(this NetworkView view, OperationContext operation, string id) =>
+        view.QosPolicies.GetValueOrDefault(id) is { } policy && operation.Sees(policy)
+            ? policy
+            : throw NetworkFaults.QosPolicyNotFound(Checks.Shown(id));
+
     public static SecurityGroup SecurityGroup(this NetworkView view, OperationContext operation, string id) =>
-        view.SecurityGroups.GetValueOrDefault(id) is { } group && operation.Owns(group.ProjectId)
+        view.SecurityGroups.GetValueOrDefault(id) is { } group && operation.Sees(group)
             ? group
             : throw NetworkFaults.SecurityGroupNotFound(Checks.Shown(id));
 
@@ -59,7 +85,7 @@ internal static class Visibility
     {
         foreach (var group in view.SecurityGroups.Values)
         {
-            if (operation.Owns(group.ProjectId) && group.Rules.FirstOrDefault(rule => rule.Id == id) is { } rule)
+            if (operation.Sees(group) && group.Rules.FirstOrDefault(rule => rule.Id == id) is { } rule)
             {
                 return (group, rule);
             }

@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Nephos.Hosting.Rest;
 using Nephos.Networking.Addressing;
+using Nephos.Kernel.Operations;
 using Nephos.Networking.Rest;
+using Nephos.Networking.Sharing;
 using Nephos.Networking.State;
 
 namespace Nephos.Networking.SubnetPools;
@@ -15,23 +17,23 @@ internal static class SubnetPoolEndpoints
         rest.Get(Path, async call =>
         {
             var view = await store.ViewAsync(call.Cancelled);
-            return ListQuery.Answer(call, "subnetpools", Path, view.SubnetPools.Values.Where(call.Operation.Sees).Select(ToJson));
+            return ListQuery.Answer(call, "subnetpools", Path, view.SubnetPools.Values.Where(call.Operation.Sees).Select(pool => ToJson(pool, call.Operation)));
         });
         rest.Post(Path, async call =>
         {
             var pool = await pools.CreateAsync(call.Operation, ReadNew(await RestBody.OneAsync(call, "subnetpool")), call.Cancelled);
-            return RestResult.Json(201, new JsonObject { ["subnetpool"] = ToJson(pool) });
+            return RestResult.Json(201, new JsonObject { ["subnetpool"] = ToJson(pool, call.Operation) });
         });
         rest.Get(Path + "/{id}", async call =>
         {
             var pool = (await store.ViewAsync(call.Cancelled)).SubnetPool(call.Operation, call.Route("id"));
-            return RestResult.Json(200, new JsonObject { ["subnetpool"] = ListQuery.Fields(call, ToJson(pool)) });
+            return RestResult.Json(200, new JsonObject { ["subnetpool"] = ListQuery.Fields(call, ToJson(pool, call.Operation)) });
         });
         rest.Put(Path + "/{id}", async call =>
         {
             var changes = ReadChanges(await RestBody.OneAsync(call, "subnetpool"));
             var pool = await pools.UpdateAsync(call.Operation, call.Route("id"), changes, call.Cancelled);
-            return RestResult.Json(200, new JsonObject { ["subnetpool"] = ToJson(pool) });
+            return RestResult.Json(200, new JsonObject { ["subnetpool"] = ToJson(pool, call.Operation) });
         });
         rest.Delete(Path + "/{id}", async call =>
         {
@@ -43,7 +45,7 @@ internal static class SubnetPoolEndpoints
             (operation, id, tags, cancelled) => pools.UpdateAsync(operation, id, new SubnetPoolChanges { Tags = new(true, tags) }, cancelled));
     }
 
-    private static JsonObject ToJson(SubnetPool pool) => new JsonObject
+    private static JsonObject ToJson(SubnetPool pool, OperationContext operation) => new JsonObject
     {
         ["id"] = pool.Id,
         ["name"] = pool.Name,
@@ -52,11 +54,11 @@ internal static class SubnetPoolEndpoints
         ["min_prefixlen"] = pool.MinPrefixLength,
         ["max_prefixlen"] = pool.MaxPrefixLength,
         ["is_default"] = pool.IsDefault,
-        ["shared"] = pool.Shared,
+        ["shared"] = pool.Allows(GrantAction.Shared, operation.ProjectId),
         ["prefixes"] = JsonParts.Strings(pool.Prefixes.Select(prefix => prefix.ToString())),
         ["ip_version"] = pool.IpVersion,
         ["default_quota"] = pool.DefaultQuota,
-        ["address_scope_id"] = null,
+        ["address_scope_id"] = pool.AddressScopeId,
         ["description"] = pool.Description,
     }.WithCommon(pool);
 
@@ -74,9 +76,9 @@ internal static class SubnetPoolEndpoints
             Shared = body.Bool("shared", otherwise: false),
             IsDefault = body.Bool("is_default", otherwise: false),
             DefaultQuota = body.LongOrNull("default_quota"),
+            AddressScopeId = ReadScope(body, "address_scope_id"),
             Tags = body.Strings("tags"),
         };
-        body.StringOrNull("address_scope_id");
         body.Done();
         return request;
     }
@@ -93,10 +95,13 @@ internal static class SubnetPoolEndpoints
             MaxPrefixLength = body.Optional("max_prefixlen", name => body.IntOrNull(name) ?? 0),
             IsDefault = body.Optional("is_default", name => body.Bool(name, otherwise: false)),
             DefaultQuota = body.Optional("default_quota", body.LongOrNull),
+            AddressScopeId = body.Optional("address_scope_id", name => ReadScope(body, name)),
         };
         body.Done();
         return changes;
     }
+
+    private static string? ReadScope(RestBody body, string name) => body.StringOrNull(name) is { Length: > 0 } scope ? scope : null;
 
     private static IReadOnlyList<Cidr> ReadPrefixes(RestBody body) =>
         [.. body.Strings("prefixes").Select(text => Checks.Block("prefixes", text))];

@@ -3,7 +3,9 @@ using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
 using Nephos.Kernel.State;
 using Nephos.Networking.Addressing;
+using Nephos.Networking.AddressScopes;
 using Nephos.Networking.Quotas;
+using Nephos.Networking.Sharing;
 using Nephos.Networking.State;
 
 namespace Nephos.Networking.SubnetPools;
@@ -30,6 +32,8 @@ internal sealed record NewSubnetPool
 
     public long? DefaultQuota { get; init; }
 
+    public string? AddressScopeId { get; init; }
+
     public IReadOnlyList<string> Tags { get; init; } = [];
 
     public string? IdempotencyKey { get; init; }
@@ -52,6 +56,9 @@ internal sealed record SubnetPoolChanges
     public Optional<bool> IsDefault { get; init; }
 
     public Optional<long?> DefaultQuota { get; init; }
+
+    /// <summary>Null takes it out of its scope.</summary>
+    public Optional<string?> AddressScopeId { get; init; }
 
     public Optional<IReadOnlyList<string>> Tags { get; init; }
 }
@@ -86,9 +93,10 @@ internal sealed class SubnetPoolService(NetworkStore store, QuotaService quotas,
             MinPrefixLength = min,
             MaxPrefixLength = request.MaxPrefixLength ?? prefixes[0].First.Bits,
             DefaultPrefixLength = request.DefaultPrefixLength ?? min,
-            Shared = request.Shared,
+            Grants = SharedResource.WithEveryone([], GrantAction.Shared, projectId, request.Shared),
             IsDefault = request.IsDefault,
             DefaultQuota = request.DefaultQuota,
+            AddressScopeId = request.AddressScopeId,
             Tags = Checks.Tags(request.Tags),
             CreatedAt = now,
             UpdatedAt = now,
@@ -103,6 +111,7 @@ internal sealed class SubnetPoolService(NetworkStore store, QuotaService quotas,
                     return earlier;
                 }
 
+                await AddressScopeService.CheckPoolAsync(transaction, operation, pool, cancellationToken);
                 await quotas.CountAsync(transaction, projectId, QuotaResources.SubnetPool, 1, cancellationToken);
                 transaction.Insert(Tables.SubnetPools, pool);
                 return pool;
@@ -128,6 +137,7 @@ internal sealed class SubnetPoolService(NetworkStore store, QuotaService quotas,
                     MaxPrefixLength = changes.MaxPrefixLength.Or(before.MaxPrefixLength),
                     IsDefault = changes.IsDefault.Or(before.IsDefault),
                     DefaultQuota = changes.DefaultQuota.Or(before.DefaultQuota),
+                    AddressScopeId = changes.AddressScopeId.Or(before.AddressScopeId),
                     Tags = changes.Tags.IsSet ? Checks.Tags(changes.Tags.Value) : before.Tags,
                     UpdatedAt = time.GetUtcNow(),
                     Revision = before.Revision + 1,
@@ -135,6 +145,11 @@ internal sealed class SubnetPoolService(NetworkStore store, QuotaService quotas,
                 if (!before.Prefixes.All(old => after.Prefixes.Any(prefix => prefix.Contains(old))))
                 {
                     throw Faults.Invalid("prefixes", "existing prefixes must be a subset of the new prefixes");
+                }
+
+                if (after.AddressScopeId != before.AddressScopeId || changes.Prefixes.IsSet)
+                {
+                    await AddressScopeService.CheckPoolAsync(transaction, operation, after, cancellationToken);
                 }
 
                 transaction.Put(Tables.SubnetPools, after);
@@ -185,8 +200,7 @@ internal sealed class SubnetPoolService(NetworkStore store, QuotaService quotas,
     private static async Task<SubnetPool> GetOwnAsync(
         StateTransaction transaction, OperationContext operation, string id, string action, CancellationToken cancellationToken)
     {
-        if (await transaction.ByIdAsync(Tables.SubnetPools, id, cancellationToken) is not { } pool ||
-            !(pool.Shared || operation.Owns(pool.ProjectId)))
+        if (await transaction.ByIdAsync(Tables.SubnetPools, id, cancellationToken) is not { } pool || !operation.Sees(pool))
         {
             throw NetworkFaults.SubnetPoolNotFound(Checks.Shown(id));
         }

@@ -71,6 +71,7 @@ internal static class SubnetPoolMapping
             MaxPrefixLength = pool.MaxPrefixLength,
             Shared = pool.Shared,
             IsDefault = pool.IsDefault,
+            AddressScopeId = pool.AddressScopeId ?? "",
             Tags = { pool.Tags },
             CreatedAt = pool.CreatedAt.ToWire(),
             UpdatedAt = pool.UpdatedAt.ToWire(),
@@ -96,6 +97,7 @@ internal static class SubnetPoolMapping
         Shared = request.Shared,
         IsDefault = request.IsDefault,
         DefaultQuota = request.HasDefaultQuota ? request.DefaultQuota : null,
+        AddressScopeId = request.AddressScopeId.NullIfEmpty(),
         Tags = [.. request.Tags],
         IdempotencyKey = request.IdempotencyKey.NullIfEmpty(),
     };
@@ -105,7 +107,7 @@ internal static class SubnetPoolMapping
         var pool = request.SubnetPool ?? new Wire.SubnetPool();
         var paths = request.UpdateMask.Paths(
             "name", "description", "prefixes", "default_prefix_length", "min_prefix_length", "max_prefix_length", "is_default",
-            "default_quota", "tags");
+            "default_quota", "address_scope_id", "tags");
         return new SubnetPoolChanges
         {
             Name = paths.When("name", () => pool.Name),
@@ -116,6 +118,7 @@ internal static class SubnetPoolMapping
             MaxPrefixLength = paths.When("max_prefix_length", () => pool.MaxPrefixLength),
             IsDefault = paths.When("is_default", () => pool.IsDefault),
             DefaultQuota = paths.When<long?>("default_quota", () => pool.HasDefaultQuota ? pool.DefaultQuota : null),
+            AddressScopeId = paths.When("address_scope_id", () => pool.AddressScopeId.NullIfEmpty()),
             Tags = paths.When<IReadOnlyList<string>>("tags", () => [.. pool.Tags]),
         };
     }

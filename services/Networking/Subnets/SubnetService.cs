@@ -6,6 +6,7 @@ using Nephos.Networking.Addressing;
 using Nephos.Networking.Networks;
 using Nephos.Networking.Ports;
 using Nephos.Networking.Quotas;
+using Nephos.Networking.Sharing;
 using Nephos.Networking.State;
 using Nephos.Networking.SubnetPools;
 
@@ -230,6 +231,16 @@ internal sealed class SubnetService(NetworkStore store, QuotaService quotas, Tim
             throw NetworkFaults.Input($"Requested subnet with cidr: {cidr} for network: {network.Id} overlaps with another subnet.");
         }
 
+        foreach (var poolId in siblings.Where(sibling => sibling.IpVersion == cidr.Version).Select(sibling => sibling.SubnetPoolId).Distinct())
+        {
+            var other = poolId is null ? null : await transaction.GetAsync(Tables.SubnetPools, poolId, cancellationToken);
+            if (other?.AddressScopeId != pool?.AddressScopeId)
+            {
+                throw NetworkFaults.Of(Protos.Errors.V1.ErrorReason.NetworkAddressScopeConflict,
+                    $"Subnets of network {network.Id} must all be of one address scope.");
+            }
+        }
+
         await quotas.CountAsync(transaction, projectId, QuotaResources.Subnet, 1, cancellationToken);
         transaction.Insert(Tables.Subnets, subnet);
         return subnet;
@@ -283,7 +294,7 @@ internal sealed class SubnetService(NetworkStore store, QuotaService quotas, Tim
         if (request.SubnetPoolId is { Length: > 0 } id)
         {
             return await transaction.ByIdAsync(Tables.SubnetPools, id, cancellationToken) is { } pool &&
-                   (pool.Shared || operation.Owns(pool.ProjectId))
+                   operation.Sees(pool)
                 ? pool
                 : throw NetworkFaults.SubnetPoolNotFound(Checks.Shown(id));
         }
@@ -325,7 +336,7 @@ internal sealed class SubnetService(NetworkStore store, QuotaService quotas, Tim
     {
         var subnet = await transaction.ByIdAsync(Tables.Subnets, id, cancellationToken);
         var network = subnet is null ? null : await transaction.GetAsync(Tables.Networks, subnet.NetworkId, cancellationToken);
-        if (subnet is null || !(operation.Owns(subnet.ProjectId) || (network is not null && (network.Shared || operation.Owns(network.ProjectId)))))
+        if (subnet is null || !(operation.Owns(subnet.ProjectId) || (network is not null && operation.Sees((SharedResource)network))))
         {
             throw NetworkFaults.SubnetNotFound(Checks.Shown(id));
         }

@@ -109,6 +109,83 @@ public sealed class RouterTests
     }
 
     [NetworkFact]
+    public async Task Port_numbers_of_a_floating_address_reach_different_guests()
+    {
+        await using var node = new NodeFixture();
+        var (router, inside, port, open) = Edge(node);
+        var second = node.State.AddPort(inside, "10.0.0.12", open);
+        var ip = Guid.NewGuid();
+        Nephos.Protos.Network.V1.NodePortForwarding Forward(uint external, string address, uint inner) => new()
+        {
+            FloatingIpId = ip.ToString(), FloatingAddress = "203.0.113.50", Protocol = 6, ExternalPort = external, FixedAddress = address, InternalPort = inner,
+        };
+        router.PortForwardings.Add(Forward(2201, "10.0.0.11", 22));
+        router.PortForwardings.Add(Forward(2202, "10.0.0.12", 23));
+        var report = await node.ApplyAsync();
+        Assert.Equal(ip, report.FloatingIps.Single().Id);
+        node.Boot(port, "10.0.0.1").Serve(22);
+        var other = node.Boot(second, "10.0.0.1");
+        other.Serve(23);
+
+        using var first = Conversation.Open(node.Host, "203.0.113.50", 2201);
+        Assert.NotNull(first);
+        using (var there = Conversation.Open(node.Host, "203.0.113.50", 2202))
+        {
+            Assert.NotNull(there);
+        }
+
+        Assert.Null(Conversation.Open(node.Host, "203.0.113.50", 22, Short));
+        using (var hairpin = other.Connect("203.0.113.50", 2201))
+        {
+            Assert.Equal("203.0.113.40", hairpin?.SeenAs);
+        }
+
+        router.PortForwardings.RemoveAt(0);
+        await node.ApplyAsync();
+        Assert.False(first!.Echoes("after the port forwarding was taken away"));
+        Assert.Null(Conversation.Open(node.Host, "203.0.113.50", 2201, Short));
+        using var still = Conversation.Open(node.Host, "203.0.113.50", 2202);
+        Assert.NotNull(still);
+    }
+
+    [NetworkFact]
+    public async Task Packets_stay_untranslated_inside_an_address_scope_and_do_not_cross_its_border()
+    {
+        await using var node = new NodeFixture();
+        var (router, inside, port, open) = Edge(node);
+        var outside = node.State.Wire.Subnets.Single(subnet => subnet.Id == router.Gateway.FixedIps[0].SubnetId);
+        var other = node.State.AddSubnet(node.State.AddNetwork(), "10.1.0.0/24", "10.1.0.1");
+        router.Interfaces.Add(new Nephos.Protos.Network.V1.NodeRouterInterface
+        {
+            PortId = Guid.NewGuid().ToString(), NetworkId = other.NetworkId, MacAddress = "fa:16:3e:99:00:01",
+            FixedIps = { new Nephos.Protos.Network.V1.NodeFixedIp { SubnetId = other.Id, Address = "10.1.0.1" } },
+        });
+        var foreign = node.State.AddPort(other, "10.1.0.11", open);
+        await node.ApplyAsync();
+        var (guest, stranger) = (node.Boot(port, "10.0.0.1"), node.Boot(foreign, "10.1.0.1"));
+        guest.Serve(80);
+        using var server = Guest.Serve(node.Host, 8000);
+        Assert.True(guest.Ping("10.1.0.11"));
+
+        outside.AddressScopeId = inside.AddressScopeId = Guid.NewGuid().ToString();
+        await node.ApplyAsync();
+        Assert.False(guest.Ping("10.1.0.11", Short));
+        RouteOnHost(node, inside.Cidr, "203.0.113.40");
+        using (var conversation = guest.Connect("203.0.113.1", 8000))
+        {
+            Assert.Equal("10.0.0.11", conversation?.SeenAs);
+        }
+
+        using (var fromOutside = Conversation.Open(node.Host, "10.0.0.11", 80))
+        {
+            Assert.NotNull(fromOutside);
+        }
+
+        using var translated = stranger.Connect("203.0.113.1", 8000);
+        Assert.Equal("203.0.113.40", translated?.SeenAs);
+    }
+
+    [NetworkFact]
     public async Task A_floating_address_that_moves_to_another_guest_is_found_there()
     {
         await using var node = new NodeFixture();

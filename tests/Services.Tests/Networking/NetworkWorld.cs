@@ -10,13 +10,19 @@ using Nephos.Kernel.Operations;
 using Nephos.Kernel.State;
 using Nephos.Networking;
 using Nephos.Networking.Addressing;
+using Nephos.Networking.AddressGroups;
+using Nephos.Networking.AddressScopes;
+using Nephos.Networking.AutoAllocation;
+using Nephos.Networking.Firewalls;
 using Nephos.Networking.FloatingIps;
 using Nephos.Networking.Networks;
 using Nephos.Networking.Nodes;
 using Nephos.Networking.Ports;
+using Nephos.Networking.Qos;
 using Nephos.Networking.Quotas;
 using Nephos.Networking.Routers;
 using Nephos.Networking.SecurityGroups;
+using Nephos.Networking.Sharing;
 using Nephos.Networking.State;
 using Nephos.Networking.SubnetPools;
 using Nephos.Networking.Subnets;
@@ -59,6 +65,24 @@ public abstract class NetworkWorld : IAsyncLifetime
     internal RouterPlacer Placer => Get<RouterPlacer>();
 
     internal FloatingIpService FloatingIps => Get<FloatingIpService>();
+
+    internal PortForwardingService Forwardings => Get<PortForwardingService>();
+
+    internal AddressScopeService Scopes => Get<AddressScopeService>();
+
+    internal AddressGroupService AddressGroups => Get<AddressGroupService>();
+
+    internal FirewallRuleService Rules => Get<FirewallRuleService>();
+
+    internal FirewallPolicyService Policies => Get<FirewallPolicyService>();
+
+    internal FirewallGroupService FirewallGroups => Get<FirewallGroupService>();
+
+    internal AutoAllocationService Topologies => Get<AutoAllocationService>();
+
+    internal QosService Qos => Get<QosService>();
+
+    internal RbacService Rbac => Get<RbacService>();
 
     internal SecurityGroupService Groups => Get<SecurityGroupService>();
 

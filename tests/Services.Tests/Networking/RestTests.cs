@@ -46,7 +46,7 @@ public sealed class RestTests(NetworkHost host) : IClassFixture<NetworkHost>
         Assert.Equal(
             [
                 "id", "name", "tenant_id", "admin_state_up", "mtu", "status", "subnets", "shared", "availability_zone_hints", "availability_zones",
-                "ipv4_address_scope", "ipv6_address_scope", "router:external", "description", "port_security_enabled", "dns_domain", "tags",
+                "ipv4_address_scope", "ipv6_address_scope", "router:external", "description", "port_security_enabled", "dns_domain", "qos_policy_id", "tags",
                 "created_at", "updated_at", "revision_number", "project_id",
             ],
             network.AsObject().Select(pair => pair.Key));
@@ -172,7 +172,8 @@ public sealed class RestTests(NetworkHost host) : IClassFixture<NetworkHost>
 
         Assert.Equal(
             [
-                "id", "name", "network_id", "tenant_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner", "fixed_ips",
+                "id", "name", "network_id", "tenant_id", "mac_address", "admin_state_up", "status", "qos_policy_id", "qos_network_policy_id",
+                "device_id", "device_owner", "fixed_ips",
                 "allowed_address_pairs", "extra_dhcp_opts", "security_groups", "description", "binding:vnic_type", "port_security_enabled", "dns_name",
                 "tags", "created_at", "updated_at", "revision_number", "project_id",
             ],

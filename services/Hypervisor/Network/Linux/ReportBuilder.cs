@@ -48,7 +48,9 @@ internal sealed class ReportBuilder(DataPlanePlan plan)
     {
         var state = plan.State;
         var routers = state.Routers.Select(router => Status(router.Id, router.Epoch, router.AdminStateUp, RouterError(router))).ToList();
-        var floating = state.Routers.SelectMany(router => router.FloatingIps.Select(ip => Status(ip.Id, router.Epoch, router.AdminStateUp, RouterError(router))));
+        var floating = state.Routers.SelectMany(router => router.FloatingIps.Select(ip => ip.Id)
+            .Concat(router.PortForwardings.Select(forwarding => forwarding.FloatingIpId)).Distinct()
+            .Select(id => Status(id, router.Epoch, router.AdminStateUp, RouterError(router))));
         return new NetworkReport(
             state.Revision,
             [.. state.Ports.Select(port => Status(port.Id, port.Epoch, port.AdminStateUp, PortError(port))), .. state.Rejected.Ports],

@@ -98,7 +98,7 @@ internal sealed class RouterWiring(DataPlaneNames names)
     }
 
     private static bool IsOf(RouterSpec router, IPAddress address) =>
-        router.Gateway is { } gateway && (gateway.FixedIps.Any(ip => ip.Address.Equals(address)) || router.FloatingIps.Any(ip => ip.Floating.Equals(address)));
+        router.Gateway is { } gateway && (gateway.FixedIps.Any(ip => ip.Address.Equals(address)) || router.FloatingAddresses.Contains(address));
 
     /// <summary>Translation is decided by a connection's first packet: when a floating address comes, goes or moves, connections of both of its
     /// addresses begin anew.</summary>
@@ -116,13 +116,15 @@ internal sealed class RouterWiring(DataPlaneNames names)
             changed.UnionWith(before.Gateway?.FixedIps.Select(ip => ip.Address) ?? []);
         }
 
-        if (changed.Count == 0)
+        var closed = before.PortForwardings.Except(router.PortForwardings).Select(one => (one.Floating, one.Protocol, one.ExternalPort)).ToHashSet();
+        if (changed.Count == 0 && closed.Count == 0)
         {
             return;
         }
 
         using var connections = new Conntrack();
-        foreach (var connection in connections.List().Where(connection => new[]
+        foreach (var connection in connections.List().Where(connection =>
+            closed.Contains((connection.Original.Destination, connection.Original.Protocol, connection.Original.DestinationPort)) || new[]
             { connection.Original.Source, connection.Original.Destination, connection.Reply.Source, connection.Reply.Destination }.Any(changed.Contains)))
         {
             connections.Remove(connection);

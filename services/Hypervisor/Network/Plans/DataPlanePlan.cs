@@ -139,7 +139,7 @@ internal sealed record DataPlanePlan(
                 .Concat(port.AllowedPairs.Where(pair => pair.Addresses.IsHost()).Select(pair => pair.Addresses.BaseAddress)));
             var routers = state.Routers.Where(router => router.AdminStateUp).SelectMany(router => router.Interfaces.Append(router.Gateway).OfType<RouterLegSpec>()
                 .Where(leg => leg.NetworkId == networkId).SelectMany(leg => leg.FixedIps).Select(ip => ip.Address)
-                .Concat(router.Gateway?.NetworkId == networkId ? router.FloatingIps.Select(ip => ip.Floating) : []));
+                .Concat(router.Gateway?.NetworkId == networkId ? router.FloatingAddresses : []));
             return ports.Concat(routers).Distinct();
         }
 

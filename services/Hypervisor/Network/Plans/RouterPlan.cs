@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using Nephos.Hypervisor.Network.Rules;
 
 namespace Nephos.Hypervisor.Network.Plans;
 
@@ -27,7 +28,7 @@ internal sealed record RouterPlan(
         private readonly List<AddressPlan> _addresses = [];
         private readonly List<RoutePlan> _routes = [];
         private readonly List<string> _problems = [];
-        private readonly List<(string Link, IPNetwork Network)> _inside = [];
+        private readonly List<InsideSubnet> _inside = [];
 
         public RouterPlan Build()
         {
@@ -39,7 +40,7 @@ internal sealed record RouterPlan(
             var gatewayLink = router.Gateway is { } gateway ? AddGateway(gateway) : "";
             AddStaticRoutes();
             var announce = router.Gateway?.FixedIps.Select(ip => ip.Address).Where(address => address.IsIpv4())
-                .Concat(router.FloatingIps.Select(ip => ip.Floating)).Distinct().ToList() ?? [];
+                .Concat(router.FloatingAddresses).Distinct().ToList() ?? [];
             var hasIpv6 = _addresses.Exists(address => !address.Address.IsIpv4());
             var plan = new NamespacePlan(
                 _namespace,
@@ -83,7 +84,7 @@ internal sealed record RouterPlan(
                 _addresses.Add(new AddressPlan(name, fixedIp.Address, subnet.Cidr.PrefixLength));
                 if (kind == "qr")
                 {
-                    _inside.Add((name, subnet.Cidr));
+                    _inside.Add(new InsideSubnet(name, subnet.Cidr, subnet.AddressScopeId));
                 }
             }
 
@@ -109,7 +110,7 @@ internal sealed record RouterPlan(
             }
 
             // A floating address that is also the router's own keeps the subnet's prefix; the others stand alone.
-            _addresses.AddRange(router.FloatingIps.Select(ip => ip.Floating).Distinct()
+            _addresses.AddRange(router.FloatingAddresses
                 .Where(floating => !gateway.FixedIps.Any(ip => ip.Address.Equals(floating)))
                 .Select(floating => new AddressPlan(name, floating, 32)));
             return name;
@@ -142,12 +143,45 @@ internal sealed record RouterPlan(
                   tcp flags syn tcp option maxseg size set rt mtu
                 }
                 """);
+            FirewallText.Write(text, [.. router.Interfaces.Where(leg => leg.Firewall is not null)
+                .Select(leg => (DataPlaneNames.Device("qr", leg.PortId), leg.Firewall!))]);
+            WriteScopes(text);
             if (gatewayLink.Length > 0)
             {
                 WriteTranslation(text, gatewayLink);
             }
 
             return text.AppendLine("}").ToString();
+        }
+
+        /// <summary>What is in another scope is met by translated addresses only.</summary>
+        private void WriteScopes(StringBuilder text)
+        {
+            var crossings = _inside
+                .SelectMany(from => _inside.Where(to => to.Network.IsIpv4() == from.Network.IsIpv4() && to.Scope != from.Scope), (from, to) => (from, to))
+                .ToList();
+            if (crossings.Count == 0)
+            {
+                return;
+            }
+
+            text.AppendLine("chain c_scope { type filter hook forward priority -10; policy accept;\nct status dnat accept");
+            foreach (var (from, to) in crossings)
+            {
+                var family = from.Network.IsIpv4() ? "ip" : "ip6";
+                text.AppendLine(CultureInfo.InvariantCulture,
+                    $"iifname \"{from.Link}\" oifname \"{to.Link}\" {family} saddr {from.Network} {family} daddr {to.Network} drop");
+            }
+
+            text.AppendLine("}");
+        }
+
+        /// <summary>Subnets of the same scope as the gateway's: known outside by their own addresses.</summary>
+        private List<IPNetwork> Untranslated()
+        {
+            var outside = router.Gateway!.FixedIps.Select(ip => state.Subnets.GetValueOrDefault(ip.SubnetId))
+                .FirstOrDefault(subnet => subnet is not null && subnet.Cidr.IsIpv4())?.AddressScopeId;
+            return outside is null ? [] : [.. _inside.Where(inside => inside.Network.IsIpv4() && inside.Scope == outside).Select(inside => inside.Network)];
         }
 
         private void WriteTranslation(StringBuilder text, string gatewayLink)
@@ -158,20 +192,29 @@ internal sealed record RouterPlan(
             WriteMap(text, "fip_in", floating.Select(ip => $"{ip.Floating} : {ip.Fixed}"));
             // The first floating address of a fixed one is what it is seen as.
             WriteMap(text, "fip_out", floating.DistinctBy(ip => ip.Fixed).Select(ip => $"{ip.Fixed} : {ip.Floating}"));
-            text.AppendLine("""
-                chain c_dnat { type nat hook prerouting priority -100; policy accept;
-                  dnat ip to ip daddr map @fip_in
-                }
-                """);
+            text.AppendLine("chain c_dnat { type nat hook prerouting priority -100; policy accept;");
+            foreach (var one in router.PortForwardings)
+            {
+                text.AppendLine(CultureInfo.InvariantCulture,
+                    $"ip daddr {one.Floating} {IpProtocol.Word(one.Protocol)} dport {one.ExternalPort} dnat ip to {one.Fixed}:{one.InternalPort}");
+            }
+
+            text.AppendLine("dnat ip to ip daddr map @fip_in\n}");
             text.AppendLine("chain c_snat { type nat hook postrouting priority 100; policy accept;");
             text.AppendLine(CultureInfo.InvariantCulture, $"oifname \"{gatewayLink}\" snat ip to ip saddr map @fip_out");
+            var untranslated = snat ? Untranslated() : [];
+            foreach (var network in untranslated)
+            {
+                text.AppendLine(CultureInfo.InvariantCulture, $"oifname \"{gatewayLink}\" ip saddr {network} return");
+            }
+
             if (snat)
             {
                 text.AppendLine(CultureInfo.InvariantCulture, $"oifname \"{gatewayLink}\" meta nfproto ipv4 snat ip to {address}");
             }
 
             // Hairpin: a guest that calls a floating address of its own side must get the answer from the router, not from its neighbour.
-            foreach (var (link, network) in _inside.Where(leg => leg.Network.IsIpv4()))
+            foreach (var (link, network, _) in _inside.Where(leg => leg.Network.IsIpv4()))
             {
                 text.AppendLine(CultureInfo.InvariantCulture, $"oifname \"{link}\" ct status dnat ip saddr {network} snat ip to ip saddr map @fip_out");
                 if (address is not null)
@@ -190,11 +233,14 @@ internal sealed record RouterPlan(
                       meta nfproto ipv6 return
                       ct state established,related accept
                       ct status dnat accept
+                      {{string.Join('\n', untranslated.Select(network => $"ip daddr {network} accept"))}}
                       counter drop
                     }
                     """);
             }
         }
+
+        private readonly record struct InsideSubnet(string Link, IPNetwork Network, Guid? Scope);
 
         private static void WriteMap(StringBuilder text, string name, IEnumerable<string> elements)
         {

@@ -28,7 +28,7 @@ internal sealed class FilterRules(NodeState state, IReadOnlyList<FilterNetwork> 
     private readonly Dictionary<string, NftSet> _groupSets = [];
     private readonly Dictionary<string, NftChain> _groupChains = [];
 
-    public NftRuleset Compile() => new([Guard(), Groups()]);
+    public NftRuleset Compile() => new([Guard(), Groups(), QosRules.Compile(ports)]);
 
     private NftTable Guard()
     {
