@@ -24,7 +24,7 @@ public sealed class QemuTests : IAsyncLifetime
         var status = await _node.SettledAsync(spec);
         Assert.Equal(PowerState.Running, status.Power);
         Assert.True(Assert.Single(status.Volumes).Attached);
-        Assert.Matches("^127\\.0\\.0\\.1:[0-9]+$", Assert.Single(status.Ports).Forward);
+        Assert.Equal(QemuDevices.SshForward(spec.Ports[0].Id).ToString(), Assert.Single(status.Ports).Forward);
         Assert.NotNull(_node.PidOf(spec));
 
         spec = spec.Next(DesiredState.Deleted);
