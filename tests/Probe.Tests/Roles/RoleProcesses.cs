@@ -155,7 +155,7 @@ internal sealed class RoleProcesses : IAsyncDisposable
                 return first;
             }
         }
-    } = "";
+    }
 
     private static bool IsFree(int port)
     {
