@@ -79,9 +79,9 @@ public sealed class OptionsTests : IDisposable
             var builder = Microsoft.AspNetCore.Builder.WebApplication.CreateEmptyBuilder(new());
             role.Add(builder);
 
-            Assert.Equal(
-                builder.Services.Select(service => service.ImplementationInstance).OfType<OptionsSection>().Select(section => section.Name).Order(StringComparer.Ordinal),
-                role.Sections.Order(StringComparer.Ordinal));
+            // It may name more: what the role takes when another one is in the same process.
+            Assert.Empty(builder.Services.Select(service => service.ImplementationInstance).OfType<OptionsSection>().Select(section => section.Name)
+                .Except(role.Sections));
         }
     }
 
