@@ -68,7 +68,9 @@ internal sealed class CommitGroup(ILocalEngine engine, LeaseTable leases, long r
     /// <summary>Ends the leases whose time is over; without space they stay until there is some.</summary>
     public bool RevokeEnded()
     {
-        foreach (var id in full is null ? leases.Ended() : [])
+        // Asked in any case: it is by this that the table says again when to look.
+        var ended = leases.Ended();
+        foreach (var id in full is null ? ended : [])
         {
             Revoke(id);
         }

@@ -92,7 +92,7 @@ public sealed class FailedWriteTests : IAsyncDisposable
         Assert.Equal("a", (await watch).Events.Single().Key);
     }
 
-    [Fact(Skip = "A lease that ran out while the disk was full is not seen to end when space is back; docs/STATUS.md.")]
+    [Fact]
     public async Task Without_space_nothing_is_written_leases_are_kept_and_preconditions_are_still_answered()
     {
         var lease = await _store.GrantLeaseAsync(TimeSpan.FromSeconds(10), None);

@@ -29,7 +29,7 @@ internal sealed class GroupWriter : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly SortedDictionary<ulong, TaskCompletionSource<bool>> _waiting = [];
+    private readonly Queue<(ulong Sequence, TaskCompletionSource<bool> Decided)> _waiting = [];
     private readonly Dictionary<ReplicaId, int> _underWay = [];
     private readonly PeriodicTimer _timer;
     private Task? _confirming;
@@ -85,7 +85,10 @@ internal sealed class GroupWriter : IAsyncDisposable
         return State == WriterState.Serving;
     }
 
-    /// <summary>The sequence at which the body was decided; 0 when this writer was deposed first: the outcome is unknown.</summary>
+    /// <summary>
+    /// The sequence at which the body was decided, once a replica of this process has it too, from which reads are answered; replicas here that
+    /// cannot be reached are not waited for. 0 when this writer was deposed first: the outcome is unknown.
+    /// </summary>
     public async ValueTask<ulong> ProposeAsync(ReadOnlyMemory<byte> body)
     {
         var decided = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -99,7 +102,7 @@ internal sealed class GroupWriter : IAsyncDisposable
             }
 
             sequence = _core.Propose(body, effects);
-            _waiting.Add(sequence, decided);
+            _waiting.Enqueue((sequence, decided));
             TickQuickly();
         }
 
@@ -285,6 +288,7 @@ internal sealed class GroupWriter : IAsyncDisposable
         }
 
         Carry(effects);
+        TellDecided();
     }
 
     private void Carry(List<WriterEffect> effects)
@@ -299,9 +303,6 @@ internal sealed class GroupWriter : IAsyncDisposable
                 case WriterEffectKind.Install:
                     _ = Task.Factory.StartNew(
                         () => InstallAsync(effect.Replica), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _host.Background);
-                    break;
-                case WriterEffectKind.Committed:
-                    Decided(effect.Number);
                     break;
                 case WriterEffectKind.StateChanged:
                     OnState();
@@ -375,15 +376,17 @@ internal sealed class GroupWriter : IAsyncDisposable
         }
     }
 
-    private void Decided(ulong sequence)
+    private void TellDecided()
     {
+        // Looked up outside the gate, since a replica may be opened by it. A process that is alone has them all.
+        ReplicaId[] here = _host.IsAlone ? [] : [.. Configuration.Members.Where(m => _find(m) is IndexReplica { IsUsable: true })];
         var done = new List<TaskCompletionSource<bool>>();
         lock (_gate)
         {
-            while (_waiting.Count > 0 && _waiting.First() is var (first, waiter) && first <= sequence)
+            var decided = DecidedAt(here);
+            while (_waiting.TryPeek(out var first) && first.Sequence <= decided)
             {
-                _waiting.Remove(first);
-                done.Add(waiter);
+                done.Add(_waiting.Dequeue().Decided);
             }
         }
 
@@ -391,6 +394,13 @@ internal sealed class GroupWriter : IAsyncDisposable
         {
             waiter.TrySetResult(true);
         }
+    }
+
+    /// <summary>Up to where all is decided and one of these replicas has it, if any of them can be reached. The caller holds the gate.</summary>
+    private ulong DecidedAt(ReplicaId[] replicas)
+    {
+        var reachable = Array.FindAll(replicas, _core.IsReachable);
+        return reachable.Length == 0 ? _core.Committed : Math.Min(reachable.Max(_core.MatchedBy), _core.Committed);
     }
 
     private void OnState()
@@ -413,7 +423,7 @@ internal sealed class GroupWriter : IAsyncDisposable
         List<TaskCompletionSource<bool>> lost;
         lock (_gate)
         {
-            lost = [.. _waiting.Values];
+            lost = [.. _waiting.Select(w => w.Decided)];
             _waiting.Clear();
         }
 
