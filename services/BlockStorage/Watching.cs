@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using Grpc.Core;
 using Nephos.Kernel.State;
 
 namespace Nephos.BlockStorage;
@@ -71,10 +72,12 @@ internal static class Watching
     /// <summary>Tells a watcher everything that it may see, that this was all, then each change of it.</summary>
     /// <param name="table">What is watched.</param>
     /// <param name="show">A record as the watcher sees it; null when it does not.</param>
-    /// <param name="tell">Sends one message.</param>
+    /// <param name="stream">The answer.</param>
+    /// <param name="message">What is sent.</param>
     /// <param name="cancellationToken">Ends the watch.</param>
-    public static async Task TellAsync<T, TShown>(
-        TableCache<T> table, Func<T, TShown?> show, Func<Told<TShown>, Task> tell, CancellationToken cancellationToken)
+    public static async Task TellAsync<T, TShown, TMessage>(
+        TableCache<T> table, Func<T, TShown?> show, IServerStreamWriter<TMessage> stream, Func<Told<TShown>, TMessage> message,
+        CancellationToken cancellationToken)
         where T : class
         where TShown : class
     {
@@ -83,18 +86,18 @@ internal static class Watching
         {
             if (change.Id is not { } id)
             {
-                await tell(new Told<TShown>(change.Revision, null, null));
+                await stream.WriteAsync(message(new Told<TShown>(change.Revision, null, null)), cancellationToken);
                 continue;
             }
             var shown = table.Get(id) is { } record ? show(record) : null;
             if (shown is null)
             {
-                if (told.Remove(id)) await tell(new Told<TShown>(change.Revision, id, null));
+                if (told.Remove(id)) await stream.WriteAsync(message(new Told<TShown>(change.Revision, id, null)), cancellationToken);
                 continue;
             }
             if (told.TryGetValue(id, out var before) && before.Equals(shown)) continue;
             told[id] = shown;
-            await tell(new Told<TShown>(change.Revision, id, shown));
+            await stream.WriteAsync(message(new Told<TShown>(change.Revision, id, shown)), cancellationToken);
         }
     }
 

@@ -12,7 +12,7 @@ internal static class Access
     public static bool IsPrivileged(this OperationContext operation) => operation.IsAdmin || operation.HasRole("service");
 
     /// <summary>Whether the caller may do what only administrators and services may: choose nodes, bindings, owners.</summary>
-    public static bool MayBind(this OperationContext operation) => operation.IsAdmin || operation.IsService;
+    public static bool MayBind(this OperationContext operation) => operation.SeesAll;
 
     public static bool Owns(this OperationContext operation, string projectId) =>
         operation.IsPrivileged() || (projectId.Length > 0 && operation.ProjectId == projectId);

@@ -39,7 +39,7 @@ internal sealed class AttachmentService(
     public async Task<IReadOnlyList<Attachment>> ListAsync(
         OperationContext operation, string? volumeId, string? instanceId, string? node, bool allProjects, CancellationToken cancellationToken)
     {
-        var project = (operation.IsAdmin || operation.IsService) && allProjects ? null : operation.RequireProject();
+        var project = operation.ListedProject(allProjects);
         await attachments.CatchUpAsync(cancellationToken);
         return
         [

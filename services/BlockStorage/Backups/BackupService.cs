@@ -45,8 +45,7 @@ internal sealed class BackupService(
     /// <summary>Backups in the order they were made, the newest first.</summary>
     public async Task<IReadOnlyList<BackupView>> ListAsync(OperationContext operation, BackupFilter filter, CancellationToken cancellationToken)
     {
-        var wide = operation.IsAdmin || operation.IsService;
-        var project = wide && filter.ProjectId is { } asked ? asked : wide && filter.AllProjects ? null : operation.RequireProject();
+        var project = operation.ListedProject(filter.AllProjects, filter.ProjectId);
         await backups.CatchUpAsync(cancellationToken);
         await volumes.CatchUpAsync(cancellationToken);
         var restoring = volumes.List().Select(volume => volume.RestoreFrom).OfType<string>().ToHashSet();

@@ -95,18 +95,16 @@ internal sealed class BackupsGrpcService(
     {
         var operation = context.GetOperation();
         var filter = FromWire(request.Filter);
-        var wide = operation.IsAdmin || operation.IsService;
-        var project = wide && filter.ProjectId is { } asked ? asked : wide && filter.AllProjects ? null : operation.RequireProject();
+        var project = operation.ListedProject(filter.AllProjects, filter.ProjectId);
         return Watching.TellAsync(
             cache, Show,
-            told => responseStream.WriteAsync(
-                told switch
-                {
-                    { Id: null } => new Wire.BackupEvent { Revision = told.Revision, Synced = true },
-                    { Shown: { } shown } => new Wire.BackupEvent { Revision = told.Revision, Changed = shown },
-                    _ => new Wire.BackupEvent { Revision = told.Revision, Deleted = told.Id },
-                },
-                context.CancellationToken),
+            responseStream,
+            told => told switch
+            {
+                { Id: null } => new Wire.BackupEvent { Revision = told.Revision, Synced = true },
+                { Shown: { } shown } => new Wire.BackupEvent { Revision = told.Revision, Changed = shown },
+                _ => new Wire.BackupEvent { Revision = told.Revision, Deleted = told.Id },
+            },
             context.CancellationToken);
 
         Wire.Backup? Show(Backup backup)

@@ -36,7 +36,7 @@ internal sealed class GroupService(
     /// <summary>The newest first.</summary>
     public async Task<IReadOnlyList<GroupView>> ListAsync(OperationContext operation, bool allProjects, CancellationToken cancellationToken)
     {
-        var project = allProjects && (operation.IsAdmin || operation.IsService) ? null : operation.RequireProject();
+        var project = operation.ListedProject(allProjects);
         await groups.CatchUpAsync(cancellationToken);
         await volumes.CatchUpAsync(cancellationToken);
         return

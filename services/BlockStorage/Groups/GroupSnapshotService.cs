@@ -17,7 +17,7 @@ internal sealed class GroupSnapshotService(IStateStore store, QuotaService quota
     /// <summary>The newest first.</summary>
     public async Task<IReadOnlyList<GroupSnapshot>> ListAsync(OperationContext operation, bool allProjects, CancellationToken cancellationToken)
     {
-        var project = allProjects && (operation.IsAdmin || operation.IsService) ? null : operation.RequireProject();
+        var project = operation.ListedProject(allProjects);
         return
         [
             .. (await store.ListAsync(GroupSnapshot.Table, "", cancellationToken)).Where(snapshot => project is null || snapshot.ProjectId == project)

@@ -36,17 +36,16 @@ internal sealed class GroupSnapshotsGrpcService(GroupSnapshotService snapshots, 
         Wire.WatchGroupSnapshotsRequest request, IServerStreamWriter<Wire.GroupSnapshotEvent> responseStream, ServerCallContext context)
     {
         var operation = context.GetOperation();
-        var project = request.AllProjects && (operation.IsAdmin || operation.IsService) ? null : operation.RequireProject();
+        var project = operation.ListedProject(request.AllProjects);
         return Watching.TellAsync(
             cache, snapshot => project is null || snapshot.ProjectId == project ? ToWire(snapshot) : null,
-            told => responseStream.WriteAsync(
-                told switch
-                {
-                    { Id: null } => new Wire.GroupSnapshotEvent { Revision = told.Revision, Synced = true },
-                    { Shown: { } shown } => new Wire.GroupSnapshotEvent { Revision = told.Revision, Changed = shown },
-                    _ => new Wire.GroupSnapshotEvent { Revision = told.Revision, Deleted = told.Id },
-                },
-                context.CancellationToken),
+            responseStream,
+            told => told switch
+            {
+                { Id: null } => new Wire.GroupSnapshotEvent { Revision = told.Revision, Synced = true },
+                { Shown: { } shown } => new Wire.GroupSnapshotEvent { Revision = told.Revision, Changed = shown },
+                _ => new Wire.GroupSnapshotEvent { Revision = told.Revision, Deleted = told.Id },
+            },
             context.CancellationToken);
     }
 

@@ -10,14 +10,14 @@ internal sealed class GroupTypeService(IStateStore store, TimeProvider time)
     public async Task<GroupType> GetAsync(OperationContext operation, string id, CancellationToken cancellationToken)
     {
         var type = await store.GetAsync(GroupType.Table, id, cancellationToken);
-        return type is not null && (type.IsPublic || operation.IsAdmin || operation.IsService) ? type : throw NotFound(id);
+        return type is not null && (type.IsPublic || operation.SeesAll) ? type : throw NotFound(id);
     }
 
     /// <summary>In the order they were made; those that are not public are for administrators.</summary>
     public async Task<IReadOnlyList<GroupType>> ListAsync(OperationContext operation, CancellationToken cancellationToken) =>
     [
         .. (await store.ListAsync(GroupType.Table, "", cancellationToken))
-            .Where(type => type.IsPublic || operation.IsAdmin || operation.IsService)
+            .Where(type => type.IsPublic || operation.SeesAll)
             .OrderBy(type => type.CreatedAt).ThenBy(type => type.Id, StringComparer.Ordinal),
     ];
 

@@ -54,7 +54,7 @@ internal sealed class GroupsGrpcService(GroupService groups, TableCache<VolumeGr
     public override async Task WatchGroups(Wire.WatchGroupsRequest request, IServerStreamWriter<Wire.GroupEvent> responseStream, ServerCallContext context)
     {
         var operation = context.GetOperation();
-        var project = request.AllProjects && (operation.IsAdmin || operation.IsService) ? null : operation.RequireProject();
+        var project = operation.ListedProject(request.AllProjects);
         var sent = new Dictionary<string, Wire.VolumeGroup>(StringComparer.Ordinal);
         // What a group is shown as depends on its volumes.
         await foreach (var change in Watching.JoinAsync(cache, volumes, volume => volume.GroupId ?? "", context.CancellationToken))

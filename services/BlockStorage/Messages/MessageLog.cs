@@ -57,7 +57,7 @@ internal sealed class MessageLog(IStateStore store, TableCache<Message> messages
     /// <summary>The newest first.</summary>
     public async Task<IReadOnlyList<Message>> ListAsync(OperationContext operation, bool allProjects, CancellationToken cancellationToken)
     {
-        var project = allProjects && (operation.IsAdmin || operation.IsService) ? null : operation.RequireProject();
+        var project = operation.ListedProject(allProjects);
         await messages.CatchUpAsync(cancellationToken);
         return
         [

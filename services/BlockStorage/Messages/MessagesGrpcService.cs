@@ -31,17 +31,16 @@ internal sealed class MessagesGrpcService(MessageLog messages, TableCache<Messag
     public override Task WatchMessages(Wire.WatchMessagesRequest request, IServerStreamWriter<Wire.MessageEvent> responseStream, ServerCallContext context)
     {
         var operation = context.GetOperation();
-        var project = request.AllProjects && (operation.IsAdmin || operation.IsService) ? null : operation.RequireProject();
+        var project = operation.ListedProject(request.AllProjects);
         return Watching.TellAsync(
             cache, message => project is null || message.ProjectId == project ? ToWire(message) : null,
-            told => responseStream.WriteAsync(
-                told switch
-                {
-                    { Id: null } => new Wire.MessageEvent { Revision = told.Revision, Synced = true },
-                    { Shown: { } shown } => new Wire.MessageEvent { Revision = told.Revision, Changed = shown },
-                    _ => new Wire.MessageEvent { Revision = told.Revision, Deleted = told.Id },
-                },
-                context.CancellationToken),
+            responseStream,
+            told => told switch
+            {
+                { Id: null } => new Wire.MessageEvent { Revision = told.Revision, Synced = true },
+                { Shown: { } shown } => new Wire.MessageEvent { Revision = told.Revision, Changed = shown },
+                _ => new Wire.MessageEvent { Revision = told.Revision, Deleted = told.Id },
+            },
             context.CancellationToken);
     }
 

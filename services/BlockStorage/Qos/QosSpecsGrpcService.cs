@@ -60,14 +60,13 @@ internal sealed class QosSpecsGrpcService(QosService qos, TableCache<QosSpecs> c
         context.GetOperation().RequireAdmin("volume_extension:qos_specs_manage:get_all");
         return Watching.TellAsync(
             cache, ToWire,
-            told => responseStream.WriteAsync(
-                told switch
-                {
-                    { Id: null } => new Wire.QosSpecsEvent { Revision = told.Revision, Synced = true },
-                    { Shown: { } shown } => new Wire.QosSpecsEvent { Revision = told.Revision, Changed = shown },
-                    _ => new Wire.QosSpecsEvent { Revision = told.Revision, Deleted = told.Id },
-                },
-                context.CancellationToken),
+            responseStream,
+            told => told switch
+            {
+                { Id: null } => new Wire.QosSpecsEvent { Revision = told.Revision, Synced = true },
+                { Shown: { } shown } => new Wire.QosSpecsEvent { Revision = told.Revision, Changed = shown },
+                _ => new Wire.QosSpecsEvent { Revision = told.Revision, Deleted = told.Id },
+            },
             context.CancellationToken);
     }
 

@@ -35,8 +35,7 @@ internal sealed class SnapshotService(IStateStore store, TableCache<Snapshot> sn
     /// <summary>Snapshots in the order they were made, the newest first.</summary>
     public async Task<IReadOnlyList<Snapshot>> ListAsync(OperationContext operation, SnapshotFilter filter, CancellationToken cancellationToken)
     {
-        var wide = operation.IsAdmin || operation.IsService;
-        var project = wide && filter.ProjectId is { } asked ? asked : wide && filter.AllProjects ? null : operation.RequireProject();
+        var project = operation.ListedProject(filter.AllProjects, filter.ProjectId);
         await snapshots.CatchUpAsync(cancellationToken);
         return
         [

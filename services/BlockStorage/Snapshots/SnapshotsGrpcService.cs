@@ -67,18 +67,16 @@ internal sealed class SnapshotsGrpcService(SnapshotService snapshots, TableCache
     {
         var operation = context.GetOperation();
         var filter = FromWire(request.Filter);
-        var wide = operation.IsAdmin || operation.IsService;
-        var project = wide && filter.ProjectId is { } asked ? asked : wide && filter.AllProjects ? null : operation.RequireProject();
+        var project = operation.ListedProject(filter.AllProjects, filter.ProjectId);
         await Watching.TellAsync(
             cache, record => Matches(record) ? record.ToWire() : null,
-            told => responseStream.WriteAsync(
-                told switch
-                {
-                    { Id: null } => new Wire.SnapshotEvent { Revision = told.Revision, Synced = true },
-                    { Shown: { } shown } => new Wire.SnapshotEvent { Revision = told.Revision, Changed = shown },
-                    _ => new Wire.SnapshotEvent { Revision = told.Revision, Deleted = told.Id },
-                },
-                context.CancellationToken),
+            responseStream,
+            told => told switch
+            {
+                { Id: null } => new Wire.SnapshotEvent { Revision = told.Revision, Synced = true },
+                { Shown: { } shown } => new Wire.SnapshotEvent { Revision = told.Revision, Changed = shown },
+                _ => new Wire.SnapshotEvent { Revision = told.Revision, Deleted = told.Id },
+            },
             context.CancellationToken);
 
         bool Matches(Snapshot record) =>

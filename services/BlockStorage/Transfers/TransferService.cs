@@ -22,7 +22,7 @@ internal sealed class TransferService(IStateStore store, QuotaService quotas, Ti
 
     public async Task<IReadOnlyList<Transfer>> ListAsync(OperationContext operation, bool allProjects, CancellationToken cancellationToken)
     {
-        var project = allProjects && (operation.IsAdmin || operation.IsService) ? null : operation.RequireProject();
+        var project = operation.ListedProject(allProjects);
         var all = await store.ListAsync(Transfer.Table, "", cancellationToken);
         return
         [

@@ -41,17 +41,16 @@ internal sealed class TransfersGrpcService(TransferService transfers, TableCache
     public override Task WatchTransfers(Wire.WatchTransfersRequest request, IServerStreamWriter<Wire.TransferEvent> responseStream, ServerCallContext context)
     {
         var operation = context.GetOperation();
-        var project = request.AllProjects && (operation.IsAdmin || operation.IsService) ? null : operation.RequireProject();
+        var project = operation.ListedProject(request.AllProjects);
         return Watching.TellAsync(
             cache, transfer => project is null || transfer.ProjectId == project ? ToWire(transfer) : null,
-            told => responseStream.WriteAsync(
-                told switch
-                {
-                    { Id: null } => new Wire.TransferEvent { Revision = told.Revision, Synced = true },
-                    { Shown: { } shown } => new Wire.TransferEvent { Revision = told.Revision, Changed = shown },
-                    _ => new Wire.TransferEvent { Revision = told.Revision, Deleted = told.Id },
-                },
-                context.CancellationToken),
+            responseStream,
+            told => told switch
+            {
+                { Id: null } => new Wire.TransferEvent { Revision = told.Revision, Synced = true },
+                { Shown: { } shown } => new Wire.TransferEvent { Revision = told.Revision, Changed = shown },
+                _ => new Wire.TransferEvent { Revision = told.Revision, Deleted = told.Id },
+            },
             context.CancellationToken);
     }
 

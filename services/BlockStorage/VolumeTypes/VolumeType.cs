@@ -28,7 +28,7 @@ internal sealed record VolumeType
     public DateTimeOffset? UpdatedAt { get; init; }
 
     public bool IsOfferedTo(OperationContext operation) =>
-        IsPublic || operation.IsAdmin || operation.IsService || (operation.ProjectId is { } project && Projects.Contains(project));
+        IsPublic || operation.SeesAll || (operation.ProjectId is { } project && Projects.Contains(project));
 
     public long LimitOf(string spec) => ExtraSpecs.TryGetValue(spec, out var text) && long.TryParse(text, out var value) ? value : 0;
 }

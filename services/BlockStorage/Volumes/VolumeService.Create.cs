@@ -41,7 +41,7 @@ internal sealed partial class VolumeService
     public async Task<VolumeView> CreateAsync(OperationContext operation, VolumeWish wish, bool wait, CancellationToken cancellationToken)
     {
         operation.RequireMember("volume:create");
-        var privileged = operation.IsAdmin || operation.IsService;
+        var privileged = operation.SeesAll;
         if (wish.Hidden && !privileged) throw Faults.Forbidden("volume:create_hidden");
         var projectId = wish.ProjectId is { } other && (privileged || other == operation.ProjectId) ? other : operation.RequireProject();
         var volume = await PrepareAsync(operation, wish, projectId, cancellationToken);
@@ -87,7 +87,7 @@ internal sealed partial class VolumeService
         {
             Id = Ids.NewUuid(),
             ProjectId = projectId,
-            UserId = wish.UserId is { Length: > 0 } user && (operation.IsAdmin || operation.IsService) ? user : operation.UserId,
+            UserId = wish.UserId is { Length: > 0 } user && operation.SeesAll ? user : operation.UserId,
             Name = InputRules.Name("name", wish.Name),
             Description = InputRules.Description(wish.Description),
             SizeBytes = wish.SizeBytes,

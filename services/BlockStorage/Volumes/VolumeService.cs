@@ -49,13 +49,13 @@ internal sealed partial class VolumeService(
         await attachments.CatchUpAsync(cancellationToken);
         var typeNames = (await store.ListAsync(VolumeType.Table, "", cancellationToken)).ToDictionary(type => type.Id, type => type.Name);
         var byVolume = attachments.List().ToLookup(attachment => attachment.VolumeId);
-        var project = Scope(operation, filter);
+        var project = operation.ListedProject(filter.AllProjects, filter.ProjectId);
         var now = time.GetUtcNow();
         return
         [
             .. volumes.List()
                 .Where(volume => project is null || volume.ProjectId == project)
-                .Where(volume => !volume.Hidden || (filter.IncludeHidden && (operation.IsAdmin || operation.IsService)))
+                .Where(volume => !volume.Hidden || (filter.IncludeHidden && operation.SeesAll))
                 .Where(volume => filter.Name is null || volume.Name == filter.Name)
                 .Where(volume => filter.OwnerInstanceId is null || volume.OwnerInstanceId == filter.OwnerInstanceId)
                 .Where(volume => filter.InstanceId is null || byVolume[volume.Id].Any(attachment => attachment.InstanceId == filter.InstanceId))
@@ -63,14 +63,6 @@ internal sealed partial class VolumeService(
                 .Where(view => filter.Status is null || view.Status == filter.Status)
                 .OrderByDescending(view => view.Volume.CreatedAt).ThenBy(view => view.Volume.Id, StringComparer.Ordinal),
         ];
-    }
-
-    // Null is all projects.
-    private static string? Scope(OperationContext operation, VolumeFilter filter)
-    {
-        var wide = operation.IsAdmin || operation.IsService;
-        if (wide && filter.ProjectId is { } project) return project;
-        return wide && filter.AllProjects ? null : operation.RequireProject();
     }
 
     public async Task<VolumeView> ViewAsync(Volume volume, CancellationToken cancellationToken)
@@ -333,7 +325,7 @@ internal sealed partial class VolumeService(
     internal static Volume Visible(OperationContext operation, Volume? volume, string id)
     {
         if (volume is null || !operation.CanSee(volume.ProjectId)) throw BlockStorageFaults.VolumeNotFound(id);
-        return !volume.Hidden || operation.IsAdmin || operation.IsService ? volume : throw BlockStorageFaults.VolumeNotFound(id);
+        return !volume.Hidden || operation.SeesAll ? volume : throw BlockStorageFaults.VolumeNotFound(id);
     }
 }
 

@@ -140,7 +140,7 @@ internal sealed class VolumesGrpcService(VolumeService volumes, TableCache<Volum
     private async Task<VolumeView?> FindAsync(OperationContext operation, VolumeFilter filter, string id, CancellationToken cancellationToken)
     {
         if (volumeCache.Get(id) is not { } volume || !operation.CanSee(volume.ProjectId)) return null;
-        var wide = operation.IsAdmin || operation.IsService;
+        var wide = operation.SeesAll;
         var project = wide ? filter.ProjectId ?? (filter.AllProjects ? null : operation.ProjectId) : operation.ProjectId;
         if (project is not null && volume.ProjectId != project) return null;
         if (volume.Hidden && !(filter.IncludeHidden && wide)) return null;

@@ -20,7 +20,7 @@ internal sealed partial class FlavorService(IStateStore store, TableCache<Flavor
     public async Task<Flavor> GetAsync(OperationContext operation, string id, CancellationToken cancellationToken)
     {
         var flavor = id.Length is > 0 and <= NameCharsMax ? await store.GetAsync(Flavor.Table, id, cancellationToken) : null;
-        return flavor is not null && (operation.IsAdmin || operation.IsService || flavor.UsableBy(operation.ProjectId))
+        return flavor is not null && (operation.SeesAll || flavor.UsableBy(operation.ProjectId))
             ? flavor
             : throw Missing(id);
     }
@@ -30,7 +30,7 @@ internal sealed partial class FlavorService(IStateStore store, TableCache<Flavor
         OperationContext operation, FlavorVisibility visibility, CancellationToken cancellationToken)
     {
         await cache.CatchUpAsync(cancellationToken);
-        var all = operation.IsAdmin || operation.IsService;
+        var all = operation.SeesAll;
         return [.. cache.List().Where(flavor => visibility switch
         {
             FlavorVisibility.Public => flavor.Public,

@@ -54,5 +54,5 @@ internal static class ImageAccess
         return image.Data ?? throw Faults.Conflict($"Image {image.Id} is {image.Status.ToString().ToLowerInvariant()} and has no data.");
     }
 
-    private static bool IsEverybody(OperationContext operation) => operation.IsAdmin || operation.IsService;
+    private static bool IsEverybody(OperationContext operation) => operation.SeesAll;
 }

@@ -105,7 +105,7 @@ internal sealed class ImageQuery
             Visibility.Public => true,
             Visibility.Community => _visibility is not null,
             Visibility.Shared when image.MemberOf(operation.ProjectId) is { } member => _memberStatus is null || member.Status == _memberStatus,
-            _ => operation.IsAdmin || operation.IsService,
+            _ => operation.SeesAll,
         };
     }
 

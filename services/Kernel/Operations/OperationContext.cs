@@ -47,11 +47,21 @@ public sealed record OperationContext
 
     public bool IsAdmin => Roles.Contains("admin");
 
+    /// <summary>Whether objects of every project may be seen: by administrators and by services.</summary>
+    public bool SeesAll => IsAdmin || IsService;
+
     public bool HasRole(string role) => Roles.Contains(role);
 
     /// <summary>The project this call works in.</summary>
     /// <exception cref="FaultException">Forbidden: the token has no project scope.</exception>
     public string RequireProject() => ProjectId ?? throw Faults.Forbidden("a project-scoped token is needed");
+
+    /// <summary>The project whose objects are listed; null means those of all, which only those may ask for who see them.</summary>
+    /// <param name="allProjects">What the caller asked for.</param>
+    /// <param name="projectId">The project that the caller asked for; null for none in particular.</param>
+    /// <exception cref="FaultException">Forbidden: the token has no project scope.</exception>
+    public string? ListedProject(bool allProjects, string? projectId = null) =>
+        SeesAll && (projectId is not null || allProjects) ? projectId : RequireProject();
 
     /// <exception cref="FaultException">Forbidden: the caller is no administrator.</exception>
     public void RequireAdmin(string action)
@@ -72,7 +82,7 @@ public sealed record OperationContext
     }
 
     /// <summary>Whether an object of a project may be seen: by its project, by administrators and by services.</summary>
-    public bool CanSee(string? projectId) => IsAdmin || IsService || (ProjectId is not null && ProjectId == projectId);
+    public bool CanSee(string? projectId) => SeesAll || (ProjectId is not null && ProjectId == projectId);
 
     /// <summary>Needs the member role (admin and manager imply it) to change things; readers may not.</summary>
     /// <exception cref="FaultException">Forbidden.</exception>

@@ -38,19 +38,7 @@ internal sealed class AddressGroupService(NetworkStore store, TimeProvider time)
             UpdatedAt = now,
             IdempotencyKey = Checks.RequestKey(request.IdempotencyKey),
         };
-        return store.ChangeAsync(
-            projectId,
-            async transaction =>
-            {
-                if (await transaction.EarlierAsync(Tables.AddressGroups, group, cancellationToken) is { } earlier)
-                {
-                    return earlier;
-                }
-
-                transaction.Insert(Tables.AddressGroups, group);
-                return group;
-            },
-            cancellationToken);
+        return store.CreateAsync(Tables.AddressGroups, group, cancellationToken);
     }
 
     public Task<AddressGroup> UpdateAsync(

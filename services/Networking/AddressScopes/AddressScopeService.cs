@@ -36,19 +36,7 @@ internal sealed class AddressScopeService(NetworkStore store, TimeProvider time)
             UpdatedAt = now,
             IdempotencyKey = Checks.RequestKey(request.IdempotencyKey),
         };
-        return store.ChangeAsync(
-            projectId,
-            async transaction =>
-            {
-                if (await transaction.EarlierAsync(Tables.AddressScopes, scope, cancellationToken) is { } earlier)
-                {
-                    return earlier;
-                }
-
-                transaction.Insert(Tables.AddressScopes, scope);
-                return scope;
-            },
-            cancellationToken);
+        return store.CreateAsync(Tables.AddressScopes, scope, cancellationToken);
     }
 
     public Task<AddressScope> UpdateAsync(

@@ -29,17 +29,11 @@ internal sealed class FirewallGroupService(IStateStore state, NetworkStore store
             throw NetworkFaults.Of(ErrorReason.FirewallDefaultGroup, "Default firewall group already exists.");
         }
 
-        return store.ChangeAsync(
-            group.ProjectId,
+        return store.CreateAsync(
+            Tables.FirewallGroups, group,
             async transaction =>
             {
-                if (await transaction.EarlierAsync(Tables.FirewallGroups, group, cancellationToken) is { } earlier)
-                {
-                    return earlier;
-                }
-
                 await CheckAsync(transaction, operation, group, before: null, cancellationToken);
-                transaction.Insert(Tables.FirewallGroups, group);
                 return group;
             },
             cancellationToken);

@@ -25,17 +25,11 @@ internal sealed class FirewallPolicyService(NetworkStore store, TimeProvider tim
             IdempotencyKey = Checks.RequestKey(draft.IdempotencyKey),
         };
         operation.RequirePrivileged(policy.Shared, "create_firewall_policy:shared");
-        return store.ChangeAsync(
-            policy.ProjectId,
+        return store.CreateAsync(
+            Tables.FirewallPolicies, policy,
             async transaction =>
             {
-                if (await transaction.EarlierAsync(Tables.FirewallPolicies, policy, cancellationToken) is { } earlier)
-                {
-                    return earlier;
-                }
-
                 await CheckAsync(transaction, operation, policy, policy.RuleIds, cancellationToken);
-                transaction.Insert(Tables.FirewallPolicies, policy);
                 return policy;
             },
             cancellationToken);

@@ -24,19 +24,7 @@ internal sealed class FirewallRuleService(NetworkStore store, TimeProvider time)
             IdempotencyKey = Checks.RequestKey(draft.IdempotencyKey),
         });
         operation.RequirePrivileged(rule.Shared, "create_firewall_rule:shared");
-        return store.ChangeAsync(
-            rule.ProjectId,
-            async transaction =>
-            {
-                if (await transaction.EarlierAsync(Tables.FirewallRules, rule, cancellationToken) is { } earlier)
-                {
-                    return earlier;
-                }
-
-                transaction.Insert(Tables.FirewallRules, rule);
-                return rule;
-            },
-            cancellationToken);
+        return store.CreateAsync(Tables.FirewallRules, rule, cancellationToken);
     }
 
     /// <param name="change">Gives the rule its new values; may run several times.</param>

@@ -49,19 +49,7 @@ internal sealed class QosService(NetworkStore store, TimeProvider time)
             UpdatedAt = now,
             IdempotencyKey = Checks.RequestKey(request.IdempotencyKey),
         };
-        return store.ChangeAsync(
-            projectId,
-            async transaction =>
-            {
-                if (await transaction.EarlierAsync(Tables.QosPolicies, policy, cancellationToken) is { } earlier)
-                {
-                    return earlier;
-                }
-
-                transaction.Insert(Tables.QosPolicies, policy);
-                return policy;
-            },
-            cancellationToken);
+        return store.CreateAsync(Tables.QosPolicies, policy, cancellationToken);
     }
 
     public Task<QosPolicy> UpdateAsync(OperationContext operation, string id, QosPolicyChanges changes, CancellationToken cancellationToken) =>

@@ -33,20 +33,14 @@ internal sealed class RouterService(
             UpdatedAt = now,
             IdempotencyKey = Checks.RequestKey(request.IdempotencyKey),
         };
-        var router = await store.ChangeAsync(
-            projectId,
+        var router = await store.CreateAsync(
+            Tables.Routers, draft,
             async transaction =>
             {
-                if (await transaction.EarlierAsync(Tables.Routers, draft, cancellationToken) is { } earlier)
-                {
-                    return earlier;
-                }
-
                 await quotas.CountAsync(transaction, projectId, QuotaResources.Router, 1, cancellationToken);
                 var made = request.Gateway is { } gateway
                     ? draft with { Gateway = await PlugGatewayAsync(transaction, operation, draft, gateway, [], cancellationToken) }
                     : draft;
-                transaction.Insert(Tables.Routers, made);
                 return made;
             },
             cancellationToken);

@@ -91,18 +91,12 @@ internal sealed class SecurityGroupService(
             throw NetworkFaults.DefaultGroupExists();
         }
 
-        return await store.ChangeAsync(
-            projectId,
+        return await store.CreateAsync(
+            Tables.SecurityGroups, group,
             async transaction =>
             {
-                if (await transaction.EarlierAsync(Tables.SecurityGroups, group, cancellationToken) is { } earlier)
-                {
-                    return earlier;
-                }
-
                 await quotas.CountAsync(transaction, projectId, QuotaResources.SecurityGroup, 1, cancellationToken);
                 await quotas.CountAsync(transaction, projectId, QuotaResources.SecurityGroupRule, group.Rules.Count, cancellationToken);
-                transaction.Insert(Tables.SecurityGroups, group);
                 return group;
             },
             cancellationToken);

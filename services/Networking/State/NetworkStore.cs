@@ -51,6 +51,32 @@ internal sealed class NetworkStore(IStateStore store, NetworkTableCaches caches)
         }
     }
 
+    /// <summary>Adds a record; answers what an earlier request with the same key made, if there was one.</summary>
+    public Task<T> CreateAsync<T>(TableSchema<T> table, T draft, CancellationToken cancellationToken)
+        where T : Resource => CreateAsync(table, draft, _ => Task.FromResult(draft), cancellationToken);
+
+    /// <summary>The same for records that need a look at others.</summary>
+    /// <param name="table">Where it goes.</param>
+    /// <param name="draft">Its project is the one whose quota it touches.</param>
+    /// <param name="complete">Checks and counts the draft, and answers the whole record; may run several times.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public Task<T> CreateAsync<T>(
+        TableSchema<T> table, T draft, Func<StateTransaction, Task<T>> complete, CancellationToken cancellationToken)
+        where T : Resource => ChangeAsync(
+        draft.ProjectId,
+        async transaction =>
+        {
+            if (await transaction.EarlierAsync(table, draft, cancellationToken) is { } earlier)
+            {
+                return earlier;
+            }
+
+            var record = await complete(transaction);
+            transaction.Insert(table, record);
+            return record;
+        },
+        cancellationToken);
+
     /// <summary>The current view, then another whenever something has changed; changes that come close together share one.</summary>
     public async IAsyncEnumerable<NetworkView> WatchAsync(
         TimeProvider time, TimeSpan delay, [EnumeratorCancellation] CancellationToken cancellationToken)

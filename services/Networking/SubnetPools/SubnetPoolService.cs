@@ -102,18 +102,12 @@ internal sealed class SubnetPoolService(NetworkStore store, QuotaService quotas,
             UpdatedAt = now,
             IdempotencyKey = Checks.RequestKey(request.IdempotencyKey),
         });
-        return store.ChangeAsync(
-            projectId,
+        return store.CreateAsync(
+            Tables.SubnetPools, pool,
             async transaction =>
             {
-                if (await transaction.EarlierAsync(Tables.SubnetPools, pool, cancellationToken) is { } earlier)
-                {
-                    return earlier;
-                }
-
                 await AddressScopeService.CheckPoolAsync(transaction, operation, pool, cancellationToken);
                 await quotas.CountAsync(transaction, projectId, QuotaResources.SubnetPool, 1, cancellationToken);
-                transaction.Insert(Tables.SubnetPools, pool);
                 return pool;
             },
             cancellationToken);
