@@ -20,7 +20,7 @@ public sealed class RestTests(NetworkHost host) : IClassFixture<NetworkHost>
         {
             var (status, body) = await host.GetAsync("", path);
             Assert.Equal(HttpStatusCode.OK, status);
-            Assert.Equal("""[{"id":"v2.0","status":"CURRENT","links":[{"rel":"self","href":"BASEv2.0/"}]}]""".Replace("BASE", host.BaseAddress.ToString(), StringComparison.Ordinal),
+            Assert.Equal("""[{"id":"v2.0","status":"CURRENT","links":[{"rel":"self","href":"BASEv2.0/"}]}]""".Replace("BASE", host.Http.BaseAddress!.ToString(), StringComparison.Ordinal),
                 body!["versions"]!.ToJsonString());
         }
 
