@@ -3,11 +3,12 @@ using System.IO.Hashing;
 
 namespace Nephos.Client.Objects;
 
-/// <summary>Names one immutable blob for ever: 48 bits of milliseconds since 1970, then 80 random bits.</summary>
-/// <remarks>Written big-endian everywhere, so that byte order is age order. An id is never used twice.</remarks>
+/// <summary>Names one immutable blob for ever: 4 bits that say how it is kept, 44 bits of milliseconds since 1970, then 80 random bits.</summary>
+/// <remarks>Written big-endian everywhere, so that byte order is age order among blobs kept alike. An id is never used twice.</remarks>
 public readonly record struct BlobId(ulong High, ulong Low) : IComparable<BlobId>
 {
     public const int SizeBytes = 16;
+    private const int SchemeShift = 60;
 
     /// <summary>Where the blob lives: the top bits of this hash are its partition.</summary>
     public ulong PlacementHash
@@ -20,13 +21,16 @@ public readonly record struct BlobId(ulong High, ulong Low) : IComparable<BlobId
         }
     }
 
-    public DateTimeOffset Created => DateTimeOffset.FromUnixTimeMilliseconds((long)(High >> 16));
+    /// <summary>How the frames of the blob are kept.</summary>
+    public BlobScheme Scheme => (BlobScheme)(High >> SchemeShift);
 
-    public static BlobId New(DateTimeOffset now, Entropy entropy)
+    public DateTimeOffset Created => DateTimeOffset.FromUnixTimeMilliseconds((long)((High & (1UL << SchemeShift) - 1) >> 16));
+
+    public static BlobId New(DateTimeOffset now, Entropy entropy, BlobScheme scheme)
     {
         Span<byte> random = stackalloc byte[10];
         entropy.Fill(random);
-        var high = ((ulong)now.ToUnixTimeMilliseconds() << 16) | BinaryPrimitives.ReadUInt16BigEndian(random);
+        var high = ((ulong)scheme << SchemeShift) | ((ulong)now.ToUnixTimeMilliseconds() << 16) | BinaryPrimitives.ReadUInt16BigEndian(random);
         return new BlobId(high, BinaryPrimitives.ReadUInt64BigEndian(random[2..]));
     }
 

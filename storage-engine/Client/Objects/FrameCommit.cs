@@ -7,78 +7,98 @@ internal sealed class FrameCommit
 {
     private readonly PayloadStore _store;
     private readonly BlobId _blob;
+    private readonly BlobPlace _place;
     private readonly uint _frame;
     private readonly Frame _buffer;
+    private readonly Frame? _parity;
+    private readonly int _pieceBytes;
     private readonly ReadOnlyMemory<byte> _hint;
-    private readonly int[] _primaries;
-    private readonly int _quorum;
     private readonly TaskCompletionSource<BlobStatus> _quorumReached = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly BlobProgress _progress;
     private readonly Lock _gate = new();
-    private IReadOnlyList<int>? _handoffs;
-    private int _nextHandoff;
+    private int _nextStandIn;
     private int _durable;
     private int _running;
     private int _atHome;
     private bool _anyFull;
 
-    private FrameCommit(PayloadStore store, BlobId blob, uint frame, Frame buffer, ReadOnlyMemory<byte> hint, BlobProgress progress)
+    private FrameCommit(
+        PayloadStore store, BlobId blob, BlobPlace place, uint frame, Frame buffer, ReadOnlyMemory<byte> hint, BlobProgress progress)
     {
-        (_store, _blob, _frame, _buffer, _hint, _progress) = (store, blob, frame, buffer, hint, progress);
+        (_store, _blob, _place, _frame, _buffer, _hint, _progress) = (store, blob, place, frame, buffer, hint, progress);
         progress.Add();
-        var ring = store.Node.Ring;
-        _primaries = new int[ring.ReplicaCount];
-        ring.Primaries(ring.PartitionOf(blob.PlacementHash), _primaries);
-        _quorum = (_primaries.Length / 2) + 1;
-        _running = _primaries.Length;
+        _pieceBytes = place.Layout.PieceBytes(buffer.Length);
+        _running = place.Homes.Length;
+        if (place.Layout.Code is not { } code)
+        {
+            buffer.HashPieces(_pieceBytes, 1);
+            return;
+        }
+
+        _parity = store.Pool.Rent();
+        var data = buffer.Memory.Span[..(_pieceBytes * code.DataCount)];
+        data[buffer.Length..].Clear();
+        code.Encode(data, _parity.Memory.Span[..(_pieceBytes * code.ParityCount)], _pieceBytes);
+        buffer.HashPieces(_pieceBytes, code.DataCount);
+        _parity.HashPieces(_pieceBytes, code.ParityCount);
     }
 
-    /// <summary>Ok once a quorum of copies is durable; otherwise why it cannot be.</summary>
+    /// <summary>Ok once enough pieces are durable; otherwise why they cannot be.</summary>
     public Task<BlobStatus> Quorum => _quorumReached.Task;
 
     /// <summary>Sends the frame; takes over the caller's reference to the buffer.</summary>
     public static FrameCommit Start(
-        PayloadStore store, BlobId blob, uint frame, Frame buffer, ReadOnlyMemory<byte> hint, BlobProgress progress)
+        PayloadStore store, BlobId blob, BlobPlace place, uint frame, Frame buffer, ReadOnlyMemory<byte> hint, BlobProgress progress)
     {
-        buffer.HashBlocks();
-        var commit = new FrameCommit(store, blob, frame, buffer, hint, progress);
-        foreach (var primary in commit._primaries)
+        var commit = new FrameCommit(store, blob, place, frame, buffer, hint, progress);
+        for (var piece = 0; piece < place.Homes.Length; piece++)
         {
-            _ = commit.WriteCopyAsync(primary);
+            _ = commit.WritePieceAsync(piece);
         }
 
         return commit;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask WriteCopyAsync(int primary)
+    private FrameWrite PieceFor(int device, int piece)
     {
-        int? target = primary;
+        int? home = device == _place.Homes[piece] ? null : _place.Homes[piece];
+        if (_place.Layout.Code is not { } code)
+        {
+            return new FrameWrite(_blob, _frame, _buffer.Memory[.._pieceBytes], _buffer.Checksums, _hint, home);
+        }
+
+        var (source, at) = piece < code.DataCount ? (_buffer, piece) : (_parity!, piece - code.DataCount);
+        var blocks = (_pieceBytes + Frames.BlockBytes - 1) / Frames.BlockBytes;
+        return new FrameWrite(
+            _blob, _place.Layout.NumberOf(_frame, piece), source.Memory.Slice(at * _pieceBytes, _pieceBytes),
+            source.Checksums.AsMemory(at * blocks, blocks), _hint, home);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WritePieceAsync(int piece)
+    {
+        int? target = _place.Homes[piece];
         var status = BlobStatus.Unavailable;
         while (target is { } device)
         {
-            var write = new FrameWrite(
-                _blob, _frame, _buffer.Memory[.._buffer.Length], _buffer.Checksums, _hint, device == primary ? null : primary);
-            status = await _store.Node.WriteFrameAsync(device, write);
+            status = await _store.Node.WriteFrameAsync(device, PieceFor(device, piece));
             if (status == BlobStatus.Ok)
             {
                 break;
             }
 
-            target = NextHandoff(status);
+            target = NextStandIn(status);
         }
 
-        Finish(status, isAtHome: target == primary);
+        Finish(status, isAtHome: target == _place.Homes[piece]);
     }
 
-    private int? NextHandoff(BlobStatus failure)
+    private int? NextStandIn(BlobStatus failure)
     {
         lock (_gate)
         {
             _anyFull |= failure == BlobStatus.Full;
-            var ring = _store.Node.Ring;
-            _handoffs ??= ring.Handoffs(ring.PartitionOf(_blob.PlacementHash));
-            return _nextHandoff < _handoffs.Count ? _handoffs[_nextHandoff++] : null;
+            return _place.StandIn(_nextStandIn++);
         }
     }
 
@@ -91,11 +111,11 @@ internal sealed class FrameCommit
             _durable += status == BlobStatus.Ok ? 1 : 0;
             _atHome += status == BlobStatus.Ok && isAtHome ? 1 : 0;
             isLast = _running == 0;
-            if (_durable == _quorum)
+            if (_durable == _place.Quorum)
             {
                 _quorumReached.TrySetResult(BlobStatus.Ok);
             }
-            else if (_durable + _running < _quorum)
+            else if (_durable + _running < _place.Quorum)
             {
                 _quorumReached.TrySetResult(_anyFull ? BlobStatus.Full : BlobStatus.Unavailable);
             }
@@ -103,12 +123,13 @@ internal sealed class FrameCommit
 
         if (isLast)
         {
-            if (_atHome < _primaries.Length)
+            if (_atHome < _place.PieceCount)
             {
                 _store.Node.NoteAtRisk(_blob, 0);
             }
 
             _buffer.Release();
+            _parity?.Release();
             _progress.Done();
         }
     }

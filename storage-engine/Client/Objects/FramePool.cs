@@ -23,7 +23,7 @@ internal sealed class Frame
 
     public Memory<byte> Memory { get; }
 
-    /// <summary>Checksums of the blocks, filled by <see cref="HashBlocks"/>.</summary>
+    /// <summary>Checksums of the blocks of the pieces, filled by <see cref="HashPieces"/>.</summary>
     public ulong[] Checksums { get; } = new ulong[Frames.BlocksPerFrame];
 
     public int Length { get; set; }
@@ -41,13 +41,18 @@ internal sealed class Frame
         }
     }
 
-    public void HashBlocks()
+    /// <summary>Takes the checksums of pieces that lie one behind the other; each begins with a block of its own.</summary>
+    public void HashPieces(int pieceBytes, int count)
     {
-        var payload = Memory.Span[..Length];
-        for (var block = 0; block * Frames.BlockBytes < payload.Length; block++)
+        for (int piece = 0, block = 0; piece < count; piece++)
         {
-            var start = block * Frames.BlockBytes;
-            Checksums[block] = XxHash3.HashToUInt64(payload.Slice(start, Math.Min(Frames.BlockBytes, payload.Length - start)));
+            var rest = Memory.Span.Slice(piece * pieceBytes, pieceBytes);
+            while (!rest.IsEmpty)
+            {
+                var part = rest[..Math.Min(Frames.BlockBytes, rest.Length)];
+                Checksums[block++] = XxHash3.HashToUInt64(part);
+                rest = rest[part.Length..];
+            }
         }
     }
 }

@@ -91,7 +91,23 @@ internal sealed class PayloadReader : IPayloadReader
         return (extent, frame, start, length);
     }
 
-    private async Task<(Frame Frame, int Start, int Length)> FetchAsync((Extent Extent, uint Frame, int Start, int Length) piece)
+    private Task<(Frame Frame, int Start, int Length)> FetchAsync((Extent Extent, uint Frame, int Start, int Length) piece) =>
+        piece.Extent.Blob.Scheme == BlobScheme.Replicated ? FetchCopyAsync(piece) : FetchCodedAsync(piece);
+
+    private async Task<(Frame Frame, int Start, int Length)> FetchCodedAsync((Extent Extent, uint Frame, int Start, int Length) piece)
+    {
+        var buffer = _store.Pool.Rent();
+        var reader = new CodedFrameReader(_store, piece.Extent, piece.Frame);
+        if (await reader.TryReadAsync(piece.Start, piece.Length, buffer.Memory))
+        {
+            return (buffer, piece.Start, piece.Length);
+        }
+
+        buffer.Release();
+        throw Lost(piece.Extent, piece.Frame, reader.AnyCorrupt, reader.AnyAway);
+    }
+
+    private async Task<(Frame Frame, int Start, int Length)> FetchCopyAsync((Extent Extent, uint Frame, int Start, int Length) piece)
     {
         var ring = _store.Node.Ring;
         var partition = ring.PartitionOf(piece.Extent.Blob.PlacementHash);
@@ -124,10 +140,7 @@ internal sealed class PayloadReader : IPayloadReader
         }
 
         buffer.Release();
-        var name = $"Frame {piece.Frame} of blob {piece.Extent.Blob}";
-        throw anyCorrupt ? new ObjectEngineException(EngineFailure.DataLoss, $"{name} has no undamaged copy.")
-            : anyAway ? new ObjectEngineException(EngineFailure.Unavailable, $"{name} is on no device that can be reached.")
-            : new ObjectEngineException(EngineFailure.Released, $"{name} is on no device.");
+        throw Lost(piece.Extent, piece.Frame, anyCorrupt, anyAway);
 
         async ValueTask<bool> TryFromAsync(int device)
         {
@@ -149,5 +162,13 @@ internal sealed class PayloadReader : IPayloadReader
 
             return false;
         }
+    }
+
+    private static ObjectEngineException Lost(Extent extent, uint frame, bool anyCorrupt, bool anyAway)
+    {
+        var name = $"Frame {frame} of blob {extent.Blob}";
+        return anyCorrupt ? new ObjectEngineException(EngineFailure.DataLoss, $"{name} has no undamaged copy.")
+            : anyAway ? new ObjectEngineException(EngineFailure.Unavailable, $"{name} is on no device that can be reached.")
+            : new ObjectEngineException(EngineFailure.Released, $"{name} is on no device.");
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Text;
 
 namespace Nephos.Client.Objects;
@@ -21,6 +22,9 @@ public sealed record PayloadStoreOptions
 
     /// <summary>Free frames of 1 MiB kept for use.</summary>
     public int FramesKept { get; init; } = 64;
+
+    /// <summary>Blobs that begin with fewer bytes are kept in copies, whatever scheme was asked for.</summary>
+    public int CodedBytesMin { get; init; } = Frames.FrameBytes;
 
     public Entropy Entropy { get; init; } = Entropy.System;
 
@@ -48,8 +52,11 @@ public sealed class PayloadStore(IBlobNode node, BlobPins pins, PayloadStoreOpti
     public IPayloadWriter OpenWriter(PayloadOptions payload)
     {
         var hint = Encoding.UTF8.GetBytes($"{payload.Bucket.Account}/{payload.Bucket.Name}/{payload.Key}");
-        return new PayloadWriter(this, hint.AsMemory(0, Math.Min(hint.Length, 246)), payload.AllowInline, payload.Digest);
+        return new PayloadWriter(this, hint.AsMemory(0, Math.Min(hint.Length, 246)), payload.AllowInline, BlobPolicies.SchemeOf(payload.Policy, Node.Ring), payload.Digest);
     }
+
+    /// <summary>The policies for which there are devices enough.</summary>
+    public ImmutableArray<StoragePolicy> Policies => BlobPolicies.Offered(Node.Ring);
 
     public IPayloadReader OpenReader(Payload payload, long offsetBytes, long lengthBytes)
     {

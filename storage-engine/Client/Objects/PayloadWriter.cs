@@ -3,7 +3,8 @@ using System.Security.Cryptography;
 
 namespace Nephos.Client.Objects;
 
-internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hint, bool allowInline, IncrementalHash? digest) : IPayloadWriter
+internal sealed class PayloadWriter(
+    PayloadStore store, ReadOnlyMemory<byte> hint, bool allowInline, BlobScheme scheme, IncrementalHash? digest) : IPayloadWriter
 {
     private readonly Queue<(FrameCommit Commit, Task Digested)> _inFlight = new();
     private BlobProgress? _progress;
@@ -11,6 +12,7 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
     private Frame? _frame;
     private Task _digested = Task.CompletedTask;
     private BlobId _blob;
+    private BlobPlace? _place;
     private uint _nextFrame;
     private long _blobBytes;
     private bool _isComplete;
@@ -109,7 +111,10 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
                 throw new ObjectEngineException(EngineFailure.TooLarge, $"A payload has at most {ObjectLimits.ExtentCountMax} extents.");
             }
 
-            _blob = BlobId.New(store.Time.GetUtcNow(), store.Options.Entropy);
+            // What is too small to cut is kept in copies.
+            var kept = _frame!.Length >= store.Options.CodedBytesMin ? scheme : BlobScheme.Replicated;
+            _blob = BlobId.New(store.Time.GetUtcNow(), store.Options.Entropy, kept);
+            _place = new BlobPlace(store.Node.Ring, _blob);
             store.Pins.Pin(_blob);
             _progress = store.Unfinished[_blob] = new BlobProgress(store, _blob);
         }
@@ -123,7 +128,7 @@ internal sealed class PayloadWriter(PayloadStore store, ReadOnlyMemory<byte> hin
         _frame = null;
         _blobBytes += frame.Length;
         Digest(frame);
-        var commit = FrameCommit.Start(store, _blob, _nextFrame++, frame, hint, _progress!);
+        var commit = FrameCommit.Start(store, _blob, _place!, _nextFrame++, frame, hint, _progress!);
         _inFlight.Enqueue((commit, _digested));
         if (_blobBytes >= (long)store.Options.ExtentBytes << Math.Min(_extents.Count / 4, 4))
         {

@@ -7,6 +7,7 @@ namespace Nephos.Client.Objects;
 public interface IPayloadStore
 {
     /// <summary>Starts a payload of unknown length.</summary>
+    /// <exception cref="ObjectEngineException"><c>Unavailable</c>: there is no such policy, or too few devices for it.</exception>
     IPayloadWriter OpenWriter(PayloadOptions options);
 
     /// <summary>Reads <paramref name="lengthBytes"/> from <paramref name="offsetBytes"/>; the range must lie inside the payload.</summary>

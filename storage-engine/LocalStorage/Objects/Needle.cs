@@ -36,7 +36,7 @@ public enum NeedleFlags : ushort
     /// <summary>Stored here because a primary was away.</summary>
     Handoff = 2,
 
-    /// <summary>Reserved: the payload is one fragment of an erasure-coded stripe.</summary>
+    /// <summary>The payload is one fragment of a frame that is kept in an erasure code; the frame's number says which.</summary>
     Fragment = 4,
 }
 

@@ -20,15 +20,18 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
     private readonly RingKeeper _keeper;
     private readonly ServedCalls? _served;
     private readonly RepairForecast _forecast;
+    private readonly PayloadStore _payloads;
 
     private ObjectEngine(Parts parts)
     {
         (_devices, _shards, _cluster, _upkeep, _ledger, _keeper, _served) =
             (parts.Devices, parts.Shards, parts.Cluster, parts.Upkeep, parts.Ledger, parts.Keeper, parts.Served);
-        (Payloads, Namespace, _forecast) = (parts.Payloads, parts.Names, parts.Forecast);
+        (_payloads, Namespace, _forecast) = (parts.Payloads, parts.Names, parts.Forecast);
     }
 
-    public IPayloadStore Payloads { get; }
+    public IPayloadStore Payloads => _payloads;
+
+    public ImmutableArray<StoragePolicy> Policies => _payloads.Policies;
 
     public IObjectNamespace Namespace { get; }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -43,6 +44,8 @@ public static class ObjectEngineModule
         private ObjectEngine? _engine;
 
         public IPayloadStore Payloads => Engine.Payloads;
+
+        public ImmutableArray<StoragePolicy> Policies => Engine.Policies;
 
         public IObjectNamespace Namespace => Engine.Namespace;
 

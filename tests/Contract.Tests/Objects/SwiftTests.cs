@@ -53,6 +53,24 @@ public sealed class SwiftTests(ObjectCloud cloud) : ObjectTests(cloud)
     }
 
     [Fact]
+    public async Task A_container_keeps_its_objects_by_the_policy_it_was_made_with()
+    {
+        (await SwiftAsync("PUT", "/coded", null, null, ("X-Storage-Policy", "EC-2-1"))).Is(201);
+        (await SwiftAsync("PUT", "/coded")).Is(202);
+        (await SwiftAsync("PUT", "/coded", null, null, ("X-Storage-Policy", "Policy-0"))).Is(409);
+        (await SwiftAsync("PUT", "/plain")).Is(201);
+        // Eleven devices are not there.
+        (await SwiftAsync("PUT", "/none", null, null, ("X-Storage-Policy", "ec-8-3"))).Is(400);
+        Assert.Equal("ec-2-1", (await SwiftAsync("HEAD", "/coded"))["X-Storage-Policy"]);
+        Assert.Equal("Policy-0", (await SwiftAsync("HEAD", "/plain"))["X-Storage-Policy"]);
+
+        var content = new byte[(3 << 20) + 5];
+        new Random(1).NextBytes(content);
+        (await SwiftAsync("PUT", "/coded/large", content)).Is(201);
+        Assert.Equal(content, (await SwiftAsync("GET", "/coded/large")).Is(200).Body);
+    }
+
+    [Fact]
     public async Task Metadata_is_replaced_on_objects_and_merged_on_containers()
     {
         await SwiftAsync("PUT", "/box", null, null, ("X-Container-Meta-One", "1"));

@@ -67,6 +67,12 @@ internal static class ConsistencyCheck
         {
             for (uint frame = 0; frame < Frames.CountOf(length); frame++)
             {
+                if (blob.Scheme != BlobScheme.Replicated)
+                {
+                    CheckFragments(ring, devices, blob, frame, Frames.SizeOf(length, frame), held, buffer);
+                    continue;
+                }
+
                 var key = LocalBlobNode.KeyOf(blob, frame);
                 for (var replica = 0; replica < ring.ReplicaCount; replica++)
                 {
@@ -96,6 +102,34 @@ internal static class ConsistencyCheck
                 var blob = new BlobId(key.BlobHigh, key.BlobLow);
                 throw new SimulationException(
                     $"Device {device} holds frame {key.Frame} of blob {blob}, which {(references.ContainsKey(blob) ? "belongs elsewhere" : "nothing refers to")}.");
+            }
+        }
+    }
+
+    private static void CheckFragments(
+        Ring ring, List<DeviceSlot> devices, BlobId blob, uint frame, int frameBytes, Dictionary<int, HashSet<NeedleKey>> held, byte[] buffer)
+    {
+        var layout = BlobLayout.Of(blob.Scheme);
+        var free = layout.Homes(ring, blob).ToHashSet();
+        for (var piece = 0; piece < layout.PieceCount(ring); piece++)
+        {
+            var key = LocalBlobNode.KeyOf(blob, layout.NumberOf(frame, piece));
+            var home = free.FirstOrDefault(d => held[d].Contains(key), -1);
+            if (home < 0)
+            {
+                throw new SimulationException($"No free home has fragment {piece} of frame {frame} of blob {blob}.");
+            }
+
+            free.Remove(home);
+            held[home].Remove(key);
+            devices.First(d => d.Number == home).TryUse(out var lease);
+            using (lease)
+            {
+                var status = lease.Device.Volumes.Read(key, 0, buffer, out var size, out _);
+                if (status != StoreStatus.Ok || size != layout.PieceBytes(frameBytes))
+                {
+                    throw new SimulationException($"Device {home}: fragment {piece} of frame {frame} of blob {blob} is {status}, {size} bytes.");
+                }
             }
         }
     }

@@ -286,6 +286,7 @@ internal sealed class EngineSimulation
         {
             ExtentBytes = 1 << 20,
             FramesKept = 8,
+            CodedBytesMin = 8 << 10,
             Entropy = new SimulatedEntropy(_random),
             Background = _process.Scheduler,
         },

@@ -198,7 +198,7 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
     /// <summary>Null when the devices did not take it: then nothing can have happened.</summary>
     private async Task<Payload?> WriteAsync(string key, byte[] content)
     {
-        await using var writer = engine.Payloads.OpenWriter(new PayloadOptions { Bucket = Bucket, Key = key });
+        await using var writer = engine.Payloads.OpenWriter(new PayloadOptions { Bucket = Bucket, Key = key, Policy = _random.Next(2) == 0 ? null : "ec-2-1" });
         try
         {
             await writer.WriteAsync(content, CancellationToken.None);

@@ -71,9 +71,9 @@ internal sealed class EngineFixture : IAsyncDisposable
         return created.Value!;
     }
 
-    public async Task<Outcome<ObjectRecord>> PutAsync(string key, byte[] content, WriteConditions? conditions = null, BucketName? bucket = null)
+    public async Task<Outcome<ObjectRecord>> PutAsync(string key, byte[] content, WriteConditions? conditions = null, BucketName? bucket = null, string? policy = null)
     {
-        await using var writer = Engine.Payloads.OpenWriter(new PayloadOptions { Bucket = bucket ?? Bucket, Key = key });
+        await using var writer = Engine.Payloads.OpenWriter(new PayloadOptions { Bucket = bucket ?? Bucket, Key = key, Policy = policy });
         await writer.WriteAsync(content, CancellationToken.None);
         return await Names.PutObjectAsync(
             new PutObject

@@ -19,7 +19,8 @@ internal sealed class LocalBlobNode(DeviceSet devices, RiskLedger ledger) : IBlo
             Payload = frame.Payload,
             Checksums = frame.Checksums,
             Hint = frame.Hint,
-            Flags = frame.HomeDevice is null ? NeedleFlags.None : NeedleFlags.Handoff,
+            Flags = (frame.HomeDevice is null ? NeedleFlags.None : NeedleFlags.Handoff)
+                | (frame.Blob.Scheme == BlobScheme.Replicated ? NeedleFlags.None : NeedleFlags.Fragment),
             HomeDevice = (uint?)frame.HomeDevice ?? NeedleHeader.NoHome,
         };
         return WriteAsync(device, write);

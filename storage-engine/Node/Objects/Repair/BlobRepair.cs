@@ -26,13 +26,21 @@ internal sealed class BlobRepair(IBlobNode node, DeviceSet devices)
     private readonly ulong[] _checksums = new ulong[Frames.BlocksPerFrame];
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(Frames.FrameBytes, pinned: true);
 
-    /// <summary>Copies made so far.</summary>
-    public long Repaired { get; private set; }
+    private readonly CodedRepair _coded = new(node, devices);
+    private long _repaired;
+
+    /// <summary>Copies and fragments made so far.</summary>
+    public long Repaired => _repaired + _coded.Repaired;
 
     /// <summary>Brings a blob back to a copy on each primary; then copies elsewhere are no longer needed and are removed.</summary>
     /// <param name="verify">Read every copy, not only the index: something said that one is damaged.</param>
     public async ValueTask<RepairOutcome> RunAsync(BlobId blob, long lengthBytes, bool verify, CancellationToken cancellationToken)
     {
+        if (blob.Scheme != BlobScheme.Replicated)
+        {
+            return await _coded.RunAsync(blob, lengthBytes, verify, cancellationToken);
+        }
+
         var ring = node.Ring;
         var partition = ring.PartitionOf(blob.PlacementHash);
         var primaries = new int[ring.ReplicaCount];
@@ -104,7 +112,7 @@ internal sealed class BlobRepair(IBlobNode node, DeviceSet devices)
             if (await node.WriteFrameAsync(device, new FrameWrite(blob, frame, payload, _checksums, default, null)) == BlobStatus.Ok)
             {
                 atHome++;
-                Repaired++;
+                _repaired++;
             }
         }
 
@@ -128,7 +136,7 @@ internal sealed class BlobRepair(IBlobNode node, DeviceSet devices)
             {
                 copies++;
                 mayStandIn--;
-                Repaired++;
+                _repaired++;
             }
         }
 

@@ -88,10 +88,10 @@ internal sealed class FullCheck(
         _suspects = _found;
     }
 
-    /// <summary>The frames that each device holds of each blob, by placement hash from and to.</summary>
-    private async Task<Dictionary<BlobId, Dictionary<int, int>>> ListAsync(Ring ring, ulong first, ulong last)
+    /// <summary>The numbers of the pieces that each device holds of each blob, by placement hash from and to.</summary>
+    private async Task<Dictionary<BlobId, Dictionary<int, List<uint>>>> ListAsync(Ring ring, ulong first, ulong last)
     {
-        var held = new Dictionary<BlobId, Dictionary<int, int>>();
+        var held = new Dictionary<BlobId, Dictionary<int, List<uint>>>();
         foreach (var device in ring.Devices)
         {
             FrameEntry? after = null;
@@ -104,7 +104,12 @@ internal sealed class FullCheck(
                         held[entry.Blob] = byDevice = [];
                     }
 
-                    byDevice[device.Id] = byDevice.GetValueOrDefault(device.Id) + 1;
+                    if (!byDevice.TryGetValue(device.Id, out var numbers))
+                    {
+                        byDevice[device.Id] = numbers = [];
+                    }
+
+                    numbers.Add(entry.Frame);
                 }
 
                 if (page.Count < PageEntries)
@@ -119,7 +124,7 @@ internal sealed class FullCheck(
         return held;
     }
 
-    private static bool IsComplete(Ring ring, BlobId blob, long lengthBytes, Dictionary<BlobId, Dictionary<int, int>> held)
+    private static bool IsComplete(Ring ring, BlobId blob, long lengthBytes, Dictionary<BlobId, Dictionary<int, List<uint>>> held)
     {
         if (!held.TryGetValue(blob, out var byDevice))
         {
@@ -127,17 +132,18 @@ internal sealed class FullCheck(
         }
 
         var frames = Frames.CountOf(lengthBytes);
-        var partition = ring.PartitionOf(blob.PlacementHash);
-        for (var replica = 0; replica < ring.ReplicaCount; replica++)
-        {
-            if (byDevice.GetValueOrDefault(ring.Primary(partition, replica)) < frames)
-            {
-                return false;
-            }
-        }
+        var homes = BlobLayout.Of(blob.Scheme).Homes(ring, blob);
+        // Pieces elsewhere are left from a home's absence.
+        return byDevice.Count == homes.Length
+            && Array.TrueForAll(homes, home => byDevice.TryGetValue(home, out var numbers) && numbers.Count == frames)
+            && (blob.Scheme == BlobScheme.Replicated || HasEachOnce(byDevice));
+    }
 
-        // Copies elsewhere are left from a primary's absence.
-        return byDevice.Count == ring.ReplicaCount;
+    /// <summary>No fragment is on two devices, so with as many as there should be all are there.</summary>
+    private static bool HasEachOnce(Dictionary<int, List<uint>> byDevice)
+    {
+        var seen = new HashSet<uint>();
+        return byDevice.Values.All(numbers => numbers.All(seen.Add));
     }
 
     private async ValueTask<bool> DropAsync(BlobId blob, IEnumerable<int> holders, CancellationToken cancellationToken)

@@ -1,0 +1,24 @@
+using Nephos.Placement;
+
+namespace Nephos.Client.Objects;
+
+/// <summary>Where a new blob goes, by the ring as it is when the blob begins.</summary>
+internal sealed class BlobPlace(Ring ring, BlobId blob)
+{
+    private int[]? _standIns;
+
+    public BlobLayout Layout { get; } = BlobLayout.Of(blob.Scheme);
+
+    public int[] Homes { get; } = BlobLayout.Of(blob.Scheme).Homes(ring, blob);
+
+    public int PieceCount { get; } = BlobLayout.Of(blob.Scheme).PieceCount(ring);
+
+    public int Quorum => Layout.QuorumOf(PieceCount);
+
+    /// <summary>A device that stands in, by how many did so before; null when there is none left.</summary>
+    public int? StandIn(int index)
+    {
+        _standIns ??= [.. Layout.StandIns(ring, blob)];
+        return index < _standIns.Length ? _standIns[index] : null;
+    }
+}
