@@ -26,7 +26,7 @@ public sealed class BlobPins(TimeProvider time)
     public bool IsPinned(BlobId blob) => _unreferenced.ContainsKey(blob);
 
     /// <summary>When the oldest blob that is not yet referred to was begun; null when there is none.</summary>
-    public DateTimeOffset? OldestUnreferenced() => _unreferenced.Keys.Select(b => (BlobId?)b).Min()?.Created;
+    public DateTimeOffset? OldestUnreferenced() => _unreferenced.Keys.Min(b => (DateTimeOffset?)b.Created);
 
     internal void Enter(object reader) => _readers[reader] = time.GetUtcNow();
 

@@ -2,10 +2,12 @@ using Nephos.Placement;
 
 namespace Nephos.Client.Objects;
 
-/// <summary>Where a new blob goes, by the ring as it is when the blob begins.</summary>
+/// <summary>Where the frames of a new blob go, by one ring.</summary>
 internal sealed class BlobPlace(Ring ring, BlobId blob)
 {
     private int[]? _standIns;
+
+    public Ring Ring => ring;
 
     public BlobLayout Layout { get; } = BlobLayout.Of(blob.Scheme);
 

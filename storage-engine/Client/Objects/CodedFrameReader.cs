@@ -33,26 +33,26 @@ internal sealed class CodedFrameReader
     /// <summary>Fills the bytes of a range at their place in the frame; false when too few fragments are left.</summary>
     public async ValueTask<bool> TryReadAsync(int start, int length, Memory<byte> target)
     {
-        var missing = new List<int>();
         var (first, last) = (start / _pieceBytes, (start + length - 1) / _pieceBytes);
         for (var piece = first; piece <= last; piece++)
         {
-            if (!await TryReadPieceAsync(piece, target.Slice(piece * _pieceBytes, _pieceBytes)))
+            var at = piece * _pieceBytes;
+            var firstBlock = Math.Max(start - at, 0) / Frames.BlockBytes;
+            var from = firstBlock * Frames.BlockBytes;
+            var blocks = ((start + length - at - 1) / Frames.BlockBytes) + 1 - firstBlock;
+            var to = Math.Min(from + (blocks * Frames.BlockBytes), _pieceBytes);
+            if (!await TryReadPieceAsync(piece, firstBlock, target[(at + from)..(at + to)]))
             {
-                missing.Add(piece);
+                _store.Node.NoteAtRisk(_extent.Blob, _extent.LengthBytes);
+                return await TryMakeAsync(first, last, missing: piece, target);
             }
         }
 
-        if (missing.Count == 0)
-        {
-            return true;
-        }
-
-        _store.Node.NoteAtRisk(_extent.Blob, _extent.LengthBytes);
-        return missing.Count <= _code.ParityCount && await TryMakeAsync(missing, first, last, target);
+        return true;
     }
 
-    private async ValueTask<bool> TryMakeAsync(List<int> missing, int first, int last, Memory<byte> target)
+    /// <summary>Fills fragments of data, whole, from as many others as it takes.</summary>
+    private async ValueTask<bool> TryMakeAsync(int first, int last, int missing, Memory<byte> target)
     {
         var others = _store.Pool.Rent();
         try
@@ -61,22 +61,10 @@ internal sealed class CodedFrameReader
             var count = 0;
             for (var piece = 0; piece < _code.FragmentCount && count < numbers.Length; piece++)
             {
-                var slot = others.Memory.Slice(count * _pieceBytes, _pieceBytes);
-                if (missing.Contains(piece))
+                if (piece != missing && await TryReadPieceAsync(piece, 0, others.Memory.Slice(count * _pieceBytes, _pieceBytes)))
                 {
-                    continue;
+                    numbers[count++] = piece;
                 }
-
-                if (piece >= first && piece <= last)
-                {
-                    target.Slice(piece * _pieceBytes, _pieceBytes).CopyTo(slot);
-                }
-                else if (!await TryReadPieceAsync(piece, slot))
-                {
-                    continue;
-                }
-
-                numbers[count++] = piece;
             }
 
             if (count < numbers.Length)
@@ -84,12 +72,10 @@ internal sealed class CodedFrameReader
                 return false;
             }
 
-            foreach (var piece in missing)
-            {
-                _code.Reconstruct(
-                    numbers, others.Memory.Span[..(count * _pieceBytes)], [piece], target.Span.Slice(piece * _pieceBytes, _pieceBytes), _pieceBytes);
-            }
-
+            int[] wanted = [.. Enumerable.Range(first, last - first + 1)];
+            _code.Reconstruct(
+                numbers, others.Memory.Span[..(count * _pieceBytes)], wanted,
+                target.Span.Slice(first * _pieceBytes, wanted.Length * _pieceBytes), _pieceBytes);
             return true;
         }
         finally
@@ -99,7 +85,7 @@ internal sealed class CodedFrameReader
     }
 
     /// <summary>Looks first where the fragment was put at first, then everywhere: it may have been made again on another home.</summary>
-    private async ValueTask<bool> TryReadPieceAsync(int piece, Memory<byte> target)
+    private async ValueTask<bool> TryReadPieceAsync(int piece, int firstBlock, Memory<byte> target)
     {
         // Those that lately did not answer come last.
         for (var doubtful = 0; doubtful < 2; doubtful++)
@@ -107,7 +93,7 @@ internal sealed class CodedFrameReader
             for (var turn = 0; turn < _devices.Length; turn++)
             {
                 var device = _devices[(piece + turn) % _devices.Length];
-                if (_store.Node.IsDoubtful(device) == (doubtful == 1) && await TryFromAsync(device, piece, target))
+                if (_store.Node.IsDoubtful(device) == (doubtful == 1) && await TryFromAsync(device, piece, firstBlock, target))
                 {
                     return true;
                 }
@@ -117,11 +103,11 @@ internal sealed class CodedFrameReader
         return false;
     }
 
-    private async ValueTask<bool> TryFromAsync(int device, int piece, Memory<byte> target)
+    private async ValueTask<bool> TryFromAsync(int device, int piece, int firstBlock, Memory<byte> target)
     {
-        var read = await _store.Node.ReadFrameAsync(device, _extent.Blob, _layout.NumberOf(_frame, piece), 0, target);
+        var read = await _store.Node.ReadFrameAsync(device, _extent.Blob, _layout.NumberOf(_frame, piece), firstBlock, target);
         AnyCorrupt |= read.Status == BlobStatus.Corrupt || (read.Status == BlobStatus.Ok && read.PayloadBytes != _pieceBytes);
         AnyAway |= read.Status == BlobStatus.Unavailable;
-        return read.Status == BlobStatus.Ok && read.PayloadBytes == _pieceBytes && read.ReadBytes == _pieceBytes;
+        return read.Status == BlobStatus.Ok && read.PayloadBytes == _pieceBytes && read.ReadBytes == target.Length;
     }
 }

@@ -13,6 +13,7 @@ internal sealed class PayloadWriter(
     private Task _digested = Task.CompletedTask;
     private BlobId _blob;
     private BlobPlace? _place;
+    private bool _isMoved;
     private uint _nextFrame;
     private long _blobBytes;
     private bool _isComplete;
@@ -115,6 +116,7 @@ internal sealed class PayloadWriter(
             var kept = _frame!.Length >= store.Options.CodedBytesMin ? scheme : BlobScheme.Replicated;
             _blob = BlobId.New(store.Time.GetUtcNow(), store.Options.Entropy, kept);
             _place = new BlobPlace(store.Node.Ring, _blob);
+            _isMoved = false;
             store.Pins.Pin(_blob);
             _progress = store.Unfinished[_blob] = new BlobProgress(store, _blob);
         }
@@ -124,11 +126,16 @@ internal sealed class PayloadWriter(
             await SettleOldestAsync(cancellationToken);
         }
 
+        if (_place!.Ring != store.Node.Ring)
+        {
+            (_place, _isMoved) = (new BlobPlace(store.Node.Ring, _blob), true);
+        }
+
         var frame = _frame!;
         _frame = null;
         _blobBytes += frame.Length;
         Digest(frame);
-        var commit = FrameCommit.Start(store, _blob, _place!, _nextFrame++, frame, hint, _progress!);
+        var commit = FrameCommit.Start(store, _blob, _place, _nextFrame++, frame, hint, _progress!);
         _inFlight.Enqueue((commit, _digested));
         if (_blobBytes >= (long)store.Options.ExtentBytes << Math.Min(_extents.Count / 4, 4))
         {
@@ -168,6 +175,11 @@ internal sealed class PayloadWriter(
             _extents.Add(new Extent(_blob, _blobBytes));
             (_nextFrame, _blobBytes) = (0, 0);
             _progress!.Done();
+            if (_isMoved || _place!.Ring != store.Node.Ring)
+            {
+                // The check that follows a change of the ring may come before the record that refers to the blob.
+                store.Node.NoteAtRisk(_blob, 0);
+            }
         }
     }
 

@@ -16,6 +16,7 @@ public sealed class CodedObjectTests : IAsyncLifetime
     {
         _fixture.Options = _fixture.Options with
         {
+            Upkeep = _fixture.Options.Upkeep with { RingPeriod = TimeSpan.FromMilliseconds(50) },
             Devices = [.. Enumerable.Range(0, 7).Select(n => new ObjectDeviceLocation(
                 n, Path.Combine(Path.GetDirectoryName(_fixture.Options.Devices[0].Path)!, $"device-{n}"), $"zone-{n}", 1))],
         };
@@ -92,6 +93,51 @@ public sealed class CodedObjectTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Fragments_without_a_device_of_their_own_wait_for_one_to_be_added()
+    {
+        await FillAsync();
+        var devices = _fixture.Options.Devices;
+        await _fixture.CloseAsync();
+        _fixture.Options = _fixture.Options with { Devices = [.. devices.Take(5)] };
+        await _fixture.OpenAsync();
+        await _fixture.WaitUntilAsync(s => s is { BlobsAtRisk: > 0, BlobsMissing: 0, LastFullCheck: not null } && IsFollowed(devices: 5), "five devices and blobs at risk");
+        await CheckAllAsync();
+
+        await _fixture.CloseAsync();
+        Directory.Delete(devices[6].Path, recursive: true);
+        _fixture.Options = _fixture.Options with { Devices = [.. devices.Take(5), devices[6]] };
+        await _fixture.OpenAsync();
+        await _fixture.WaitUntilAsync(s => IsWhole(s) && IsFollowed(devices: 6), "six devices and all fragments");
+        await CheckAllAsync();
+    }
+
+    [Fact]
+    public async Task A_drained_device_gives_its_fragments_to_others_before_it_may_be_removed()
+    {
+        await FillAsync();
+        await _fixture.Engine.Ring.SetWeightAsync(3, 0, CancellationToken.None);
+        await Assert.ThrowsAsync<ArgumentException>(() => _fixture.Engine.Ring.RemoveAsync(3, CancellationToken.None));
+
+        await _fixture.WaitUntilAsync(
+            s => s.Devices[3].LiveBytes == 0 && IsWhole(s) && IsFollowed(devices: 7), "an empty device");
+        await _fixture.Engine.Ring.RemoveAsync(3, CancellationToken.None);
+        await _fixture.WaitUntilAsync(_ => IsFollowed(devices: 6), "six devices");
+        await CheckAllAsync();
+    }
+
+    [Fact]
+    public void The_oldest_blob_in_hand_is_the_oldest_however_it_is_kept()
+    {
+        var now = DateTimeOffset.FromUnixTimeMilliseconds(1_800_000_000_000);
+        var pins = new BlobPins(TimeProvider.System);
+        Assert.Null(pins.OldestUnreferenced());
+        pins.Pin(BlobId.New(now.AddSeconds(2), Entropy.System, BlobScheme.Replicated));
+        pins.Pin(BlobId.New(now, Entropy.System, BlobScheme.Coded8And3));
+        pins.Pin(BlobId.New(now.AddSeconds(1), Entropy.System, BlobScheme.Coded2And1));
+        Assert.Equal(now, pins.OldestUnreferenced());
+    }
+
+    [Fact]
     public async Task Deleted_objects_leave_no_fragments()
     {
         await FillAsync();
@@ -129,6 +175,9 @@ public sealed class CodedObjectTests : IAsyncLifetime
             Assert.Equal(Bytes(size, seed: size), await _fixture.GetAsync($"{size}"));
         }
     }
+
+    /// <summary>The ring is as so many devices and their weights ask for.</summary>
+    private bool IsFollowed(int devices) => _fixture.Engine.Ring.GetStatus() is { ReplicasToMove: 0 } status && status.Devices.Length == devices;
 
     private static bool IsWhole(ObjectEngineStatus status) =>
         status is { BlobsAtRisk: 0, BlobsMissing: 0, LastFullCheck: not null }

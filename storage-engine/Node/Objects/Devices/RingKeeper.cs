@@ -45,9 +45,9 @@ internal sealed class RingKeeper(
     public async Task RemoveAsync(int device, CancellationToken cancellationToken)
     {
         Require(device);
-        if (devices.Ring.CountsByDevice().GetValueOrDefault(device) > 0 && devices.IsOnline(device))
+        if (devices.IsOnline(device) && (devices.Ring.CountsByDevice().GetValueOrDefault(device) > 0 || !IsSettled))
         {
-            throw new ArgumentException($"Device {device} still has a place in the ring: drain it, and wait until nothing is left to move.", nameof(device));
+            throw new ArgumentException($"Device {device} may still hold what is nowhere else: drain it, and wait until nothing is left to move.", nameof(device));
         }
 
         await StoreAsync(Checked(_weights.With(device, RingWeights.Removed)), cancellationToken);
@@ -110,9 +110,10 @@ internal sealed class RingKeeper(
     {
         var (ring, wanted) = (devices.Ring, Wanted());
 
-        // What is on devices that are gone for good cannot wait for copies that are nowhere.
+        // What is on devices that are gone for good cannot wait for copies that are nowhere, nor fragments for a device that only the next ring has.
         var anyGone = ring.Devices.Any(d => wanted.All(w => w.Id != d.Id));
-        if (!IsSettled && !anyGone)
+        var anyNeeded = upkeep.Check.LacksDevices && InUse(wanted) > InUse(ring.Devices);
+        if (!IsSettled && !anyGone && !anyNeeded)
         {
             return;
         }
@@ -141,6 +142,8 @@ internal sealed class RingKeeper(
 
     /// <summary>The devices of all processes.</summary>
     private IEnumerable<RingDevice> Known => cluster.IsAlone ? configured : cluster.Record.Devices;
+
+    private static int InUse(IEnumerable<RingDevice> devices) => devices.Count(d => d.Weight > 0);
 
     private IReadOnlyList<RingDevice> Wanted() => _weights.Apply(Known);
 

@@ -31,6 +31,9 @@ internal sealed class FullCheck(
 
     public long Orphans { get; private set; }
 
+    /// <summary>Some blob has more fragments than there are devices in use: it is at risk until a device is added.</summary>
+    public bool LacksDevices { get; private set; }
+
     /// <summary>The last pass found blobs that seem to be referred to by nothing; the next one decides.</summary>
     public bool HasSuspects => _suspects.Count > 0;
 
@@ -38,6 +41,7 @@ internal sealed class FullCheck(
     public async Task RunAsync(Func<TimeSpan, CancellationToken, Task> pause, CancellationToken cancellationToken)
     {
         var (atRisk, withoutSpare, missing, orphans) = (0L, 0L, 0L, 0L);
+        var lacksDevices = false;
         _found = [];
 
         // The ring may change meanwhile: then this pass counts for nothing, but it ends.
@@ -57,6 +61,7 @@ internal sealed class FullCheck(
                     continue;
                 }
 
+                lacksDevices |= !BlobLayout.Of(blob.Scheme).Fits(ring);
                 switch (await repair.RunAsync(blob, lengthBytes, verify: false, cancellationToken))
                 {
                     case RepairOutcome.AtRisk:
@@ -85,6 +90,7 @@ internal sealed class FullCheck(
         }
 
         (AtRisk, WithoutSpare, Missing, Orphans) = (atRisk, withoutSpare, missing, Orphans + orphans);
+        LacksDevices = lacksDevices;
         _suspects = _found;
     }
 
