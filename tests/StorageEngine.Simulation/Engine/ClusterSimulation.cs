@@ -98,6 +98,7 @@ internal sealed class ClusterSimulation
         _network.LossOneIn = 0;
         foreach (var member in _members)
         {
+            member.Process.KeepPower();
             member.Process.Clock.IsPaused = false;
             member.Process.Clock.Jumped = TimeSpan.FromDays(365);
             Restart(member);

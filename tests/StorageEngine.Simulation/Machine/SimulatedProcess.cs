@@ -25,6 +25,9 @@ internal sealed class SimulatedProcess(Random random, DateTimeOffset start, Simu
     /// <summary>The power will go in the middle of a later write.</summary>
     public void LosePowerAt(int writesFromNow, Tear tear) => _tear = (writesFromNow, tear);
 
+    /// <summary>Takes back <see cref="LosePowerAt"/>.</summary>
+    public void KeepPower() => _tear = null;
+
     public void LosePower() => (HasPower, Clock.HasStopped) = (false, true);
 
     public void CheckPower()
