@@ -36,6 +36,8 @@ internal sealed partial class VolumeService(
     BlockStorageOptions options,
     TimeProvider time)
 {
+    private const int RoundsForUpload = 10;
+
     public async Task<VolumeView> GetAsync(OperationContext operation, string id, CancellationToken cancellationToken)
     {
         var volume = Visible(operation, await store.GetAsync(Volume.Table, id, cancellationToken), id);
@@ -251,6 +253,12 @@ internal sealed partial class VolumeService(
         var again = wanted.ImageId.Length > 0 && view.Volume.Upload?.ImageId == wanted.ImageId;
         if ((again && view.Volume.Upload!.ImageMade) || (wanted.ImageId.Length > 0 && await images.ExistsAsync(wanted.ImageId, cancellationToken)))
             return (wanted.ImageId, view);
+        // Whoever made an image of a hidden volume saw the image become active, which is a moment before the volume is done with it.
+        for (var round = 0; !again && view.Volume.Hidden && view.Status == VolumeStatus.Uploading && round < RoundsForUpload; round++)
+        {
+            await worker.RunSoonAsync(id, cancellationToken);
+            view = await GetAsync(operation, id, cancellationToken);
+        }
         if (!again) RequireUploadable(view, force);
         var properties = view.Volume.ImageMetadata.Where(item => !ImageFields.Contains(item.Key)).ToDictionary();
         foreach (var (key, value) in given) properties[key] = value;

@@ -38,8 +38,15 @@ internal sealed partial class InstanceService
         return (details, made!);
     }
 
-    public Task<InstanceDetails> DetachVolumeAsync(OperationContext operation, string id, string volumeId, CancellationToken cancellationToken) =>
-        ChangeAsync(operation, id, "detach_volume", anyTask: true, [VmState.Active, VmState.Paused, VmState.Stopped, VmState.Suspended, VmState.Error, VmState.ShelvedOffloaded],
+    public async Task<InstanceDetails> DetachVolumeAsync(OperationContext operation, string id, string volumeId, CancellationToken cancellationToken)
+    {
+        var before = await GetAsync(operation, id, cancellationToken);
+        if (IsPlugging(before) && before.Instance.Disks.FirstOrDefault(disk => disk.Source == DiskSource.Volume && disk.SourceId == volumeId) is { } plugged
+            && AttachmentOf(before, plugged, before.Parts) is null)
+        {
+            await WaitForPartAsync(before.Instance, parts => AttachmentOf(before, plugged, parts), now => now.Disks.Any(disk => disk.Id == plugged.Id), cancellationToken);
+        }
+        return await ChangeAsync(operation, id, "detach_volume", anyTask: true, [VmState.Active, VmState.Paused, VmState.Stopped, VmState.Suspended, VmState.Error, VmState.ShelvedOffloaded],
             respectLock: true, (_, instance, details, now) =>
             {
                 var disk = FindDisk(details, volumeId);
@@ -47,6 +54,7 @@ internal sealed partial class InstanceService
                     ? throw new FaultException(ErrorReason.Forbidden, "Cannot detach a root device volume")
                     : Task.FromResult((instance.Changed(now) with { Disks = [.. instance.Disks.Where(item => item.Id != disk.Id)] }, true));
             }, cancellationToken);
+    }
 
     public Task<InstanceDetails> UpdateVolumeAttachmentAsync(
         OperationContext operation, string id, string volumeId, bool deleteOnTermination, CancellationToken cancellationToken) =>
@@ -91,11 +99,17 @@ internal sealed partial class InstanceService
             instance.Nics.Count >= NicsMax
                 ? throw Faults.Invalid("interfaces", $"an instance has at most {NicsMax} interfaces")
                 : Task.FromResult((instance.Changed(now) with { Nics = [.. instance.Nics, nic] }, true)), cancellationToken);
-        return (after, nic, nic.PortId ?? await WaitForPortAsync(after.Instance, nic, cancellationToken));
+        return (after, nic, nic.PortId ?? (await WaitForPortAsync(after.Instance, nic, cancellationToken)).PortId);
     }
 
-    public Task<InstanceDetails> DetachPortAsync(OperationContext operation, string id, string portId, CancellationToken cancellationToken) =>
-        ChangeAsync(operation, id, "detach_interface", anyTask: true, Powered, respectLock: true, (_, instance, details, now) =>
+    public async Task<InstanceDetails> DetachPortAsync(OperationContext operation, string id, string portId, CancellationToken cancellationToken)
+    {
+        var before = await GetAsync(operation, id, cancellationToken);
+        if (IsPlugging(before) && before.Instance.Nics.FirstOrDefault(nic => nic.PortId == portId) is { } plugged && before.Parts?.PortOf(plugged) is null)
+        {
+            await WaitForPortAsync(before.Instance, plugged, cancellationToken);
+        }
+        return await ChangeAsync(operation, id, "detach_interface", anyTask: true, Powered, respectLock: true, (_, instance, details, now) =>
         {
             var nicId = details.Parts?.Ports.FirstOrDefault(port => port.PortId == portId)?.NicId;
             return instance.Nics.Any(nic => nic.Id == nicId)
@@ -103,6 +117,16 @@ internal sealed partial class InstanceService
                 : throw new FaultException(ErrorReason.NotFound, $"Port {portId} is not attached to instance {id}.",
                     new Dictionary<string, string> { ["kind"] = "Port", ["id"] = portId });
         }, cancellationToken);
+    }
+
+    // What is on its way into a machine is let go of by what is written down of it, so that is waited for.
+    private static bool IsPlugging(InstanceDetails details) => details.Instance is { Claim: not null, Fault: null, Desired: not DesiredState.Shelved };
+
+    private static string? AttachmentOf(InstanceDetails details, Disk disk, InstanceParts? parts) =>
+        parts?.DiskOf(disk, details.Instance.RootNonce)?.AttachmentId;
+
+    private Task<PartPort> WaitForPortAsync(Instance asked, Nic nic, CancellationToken cancellationToken) =>
+        WaitForPartAsync(asked, parts => parts.PortOf(nic), now => now.Nics.Any(item => item.Id == nic.Id), cancellationToken);
 
     public async Task<InstanceDetails> AddSecurityGroupAsync(OperationContext operation, string id, string nameOrId, CancellationToken cancellationToken)
     {
@@ -202,33 +226,37 @@ internal sealed partial class InstanceService
             (_, instance, _, now) => Task.FromResult((instance.Changed(now) with { SecurityGroups = after }, true)), cancellationToken);
     }
 
-    /// <summary>Waits until the reconciler has made the port of an interface.</summary>
-    private async Task<string> WaitForPortAsync(Instance asked, Nic nic, CancellationToken cancellationToken)
+    /// <summary>Waits until something of an instance is made and written down.</summary>
+    /// <param name="part">Answers it; null while it is not there.</param>
+    /// <param name="isWanted">False when the instance has given it up meanwhile.</param>
+    private async Task<T> WaitForPartAsync<T>(
+        Instance asked, Func<InstanceParts, T?> part, Func<Instance, bool> isWanted, CancellationToken cancellationToken)
+        where T : class
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        deadline.CancelAfter(PortDeadline);
+        deadline.CancelAfter(PartDeadline);
         try
         {
             await foreach (var parts in views.WatchPartsAsync(asked.Id, deadline.Token))
             {
-                if (parts.PortOf(nic) is { } port)
+                if (part(parts) is { } made)
                 {
-                    return port.PortId;
+                    return made;
                 }
-                if (views.Find(asked.Id) is { } now && now.Generation > asked.Generation && now.Nics.All(item => item.Id != nic.Id))
+                if (views.Find(asked.Id) is { } now && now.Generation > asked.Generation && !isWanted(now))
                 {
-                    throw Faults.Conflict(parts.LastError ?? $"The interface of instance {asked.Id} could not be made.");
+                    throw Faults.Conflict(parts.LastError ?? $"A device of instance {asked.Id} could not be made.");
                 }
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw Faults.Unavailable("The port is not made yet; it will be.");
+            throw Faults.Unavailable("The device is not made yet; it will be.");
         }
         throw Faults.Unavailable("The service stops.");
     }
 
-    private static readonly TimeSpan PortDeadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan PartDeadline = TimeSpan.FromSeconds(20);
 
     private static string DeviceOf(string? asked, IEnumerable<string?> used)
     {

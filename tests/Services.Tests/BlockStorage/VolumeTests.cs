@@ -252,6 +252,29 @@ public sealed class VolumeTests
     }
 
     [Fact]
+    public async Task A_server_disk_whose_image_is_there_already_gives_the_next_image_without_a_refusal()
+    {
+        await using var world = await StartAsync();
+        var disk = await world.CreateAsync(new VolumeWish { Name = "disk", SizeBytes = Gib, Hidden = true, ProjectId = "project-a" }, world.Service);
+        world.Devices.Before = call =>
+        {
+            if (call == "delete-snapshot") throw Faults.Unavailable("not now");
+        };
+        var (first, _) = await UploadAsync();
+        await world.SettleAsync();
+        Assert.Contains(first, world.Images.Uploads.Keys);
+        Assert.Equal(VolumeStatus.Uploading, (await world.GetAsync(disk.Volume.Id)).Status);
+
+        world.Devices.Before = null;
+        var (second, _) = await UploadAsync();
+        await world.SettleAsync();
+        Assert.Contains(second, world.Images.Uploads.Keys);
+
+        Task<(string ImageId, VolumeView View)> UploadAsync() => world.Volumes.UploadAsync(
+            world.Service, disk.Volume.Id, new VolumeUpload("", "img", "raw", "bare"), NoProperties, "private", false, true, None);
+    }
+
+    [Fact]
     public async Task A_volume_whose_image_cannot_be_made_or_filled_is_free_again_and_no_image_is_left()
     {
         await using var world = await StartAsync();

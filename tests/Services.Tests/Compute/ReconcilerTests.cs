@@ -255,6 +255,32 @@ public sealed class ReconcilerTests
         Assert.Single((await world.ReadAsync(id)).Parts!.Disks);
     }
 
+    /// <summary>A process that is killed between plugging in and writing it down would else leave what nobody lets go of.</summary>
+    [Fact]
+    public async Task What_is_being_plugged_in_is_unplugged_only_when_it_is_written_down()
+    {
+        await using var world = await ComputeWorld.StartAsync();
+        await world.AddNodeAsync("node");
+        var volume = world.Volumes.AddVolume(ComputeWorld.Project);
+        var port = world.Network.AddPort(world.NetworkId, ComputeWorld.Project);
+        var id = (await world.CreateRunningAsync()).Instance.Id;
+        await world.Instances.AttachVolumeAsync(ComputeWorld.User, id, volume, null, null, deleteOnTermination: false, None);
+        await world.Instances.AttachPortAsync(ComputeWorld.User, id, new NicWish(port.Id, null, null, null), None);
+        await world.SyncAsync();
+
+        Task[] detached =
+        [
+            world.Instances.DetachVolumeAsync(ComputeWorld.User, id, volume, None), world.Instances.DetachPortAsync(ComputeWorld.User, id, port.Id, None),
+        ];
+        Assert.DoesNotContain(detached, task => task.IsCompleted);
+        await world.PassAsync(id);
+        await Task.WhenAll(detached);
+
+        await world.SettleAsync(id);
+        Assert.Equal(VolumeState.Available, world.Volumes.Volumes[volume].State);
+        Assert.Equal("", world.Network.Ports[port.Id].DeviceId);
+    }
+
     [Fact]
     public async Task A_guest_that_does_not_let_go_of_a_volume_loses_it_after_the_deadline()
     {
