@@ -119,11 +119,18 @@ internal sealed class DiskKeeper(IVolumeApi volumes)
             part = part with { SizeBytes = instance.Flavor.RootGib * Gib };
             pass.SetDisk(part);
         }
+        if (part.AttachmentId is { } known && part.AttachedEpoch != instance.Epoch)
+        {
+            // Shelving ended it, and the process may have been killed before that was written down.
+            var isThere = (await volumes.ListAttachmentsOfAsync(instance.Id, cancellationToken)).Any(attachment => attachment.Id == known);
+            part = isThere ? part with { AttachedEpoch = instance.Epoch } : part with { AttachmentId = null, Token = null, AttachedNode = null };
+            pass.SetDisk(part);
+        }
         if (part.AttachmentId is null)
         {
             var attachment = await volumes.AttachAsync(
                 part.VolumeId, instance.Id, node.HostName, part.Device, $"{instance.Id}/{disk.Id}/{part.RootNonce}/{instance.Epoch}", cancellationToken);
-            pass.SetDisk(part with { AttachmentId = attachment.Id, Token = attachment.Token, AttachedNode = node.Id });
+            pass.SetDisk(part with { AttachmentId = attachment.Id, Token = attachment.Token, AttachedNode = node.Id, AttachedEpoch = instance.Epoch });
         }
         else if (part.AttachedNode != node.Id)
         {
@@ -138,13 +145,13 @@ internal sealed class DiskKeeper(IVolumeApi volumes)
         var device = disk.Device ?? "";
         if (disk.Source == DiskSource.Volume)
         {
-            return new PartDisk(disk.Id, nonce, disk.SourceId!, Hidden: false, Made: false, Available: false, 0, null, null, null, device, null);
+            return new PartDisk(disk.Id, nonce, disk.SourceId!, Hidden: false, Made: false, Available: false, 0, null, null, null, 0, device, null);
         }
         var volume = await volumes.CreateVolumeAsync(new VolumeWish(
             instance.ProjectId, instance.UserId, disk.Hidden ? $"{instance.Name}:{device}" : "", disk.Source, disk.SourceId, disk.SizeGib * Gib,
             disk.VolumeType, disk.Hidden, instance.Id, $"{instance.Id}/{disk.Id}/{nonce}"), cancellationToken);
         return new PartDisk(
-            disk.Id, nonce, volume.Id, disk.Hidden, Made: true, volume.State == VolumeState.Available, volume.SizeBytes, null, null, null, device, null);
+            disk.Id, nonce, volume.Id, disk.Hidden, Made: true, volume.State == VolumeState.Available, volume.SizeBytes, null, null, null, 0, device, null);
     }
 
     private static bool IsWanted(Instance instance, PartDisk part) =>

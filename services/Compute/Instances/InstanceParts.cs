@@ -80,6 +80,7 @@ internal sealed record PortRoute(string Destination, string NextHop);
 /// <param name="Available">The volume has been seen usable.</param>
 /// <param name="Token">Secret that opens the attachment; never logged, never shown.</param>
 /// <param name="AttachedNode">The node the attachment was made for.</param>
+/// <param name="AttachedEpoch">Epoch of the instance for which the attachment was last known to be there.</param>
 internal sealed record PartDisk(
     string DiskId,
     long RootNonce,
@@ -91,6 +92,7 @@ internal sealed record PartDisk(
     string? AttachmentId,
     string? Token,
     string? AttachedNode,
+    long AttachedEpoch,
     string Device,
     DateTimeOffset? ReleasingSince)
 {

@@ -21,7 +21,7 @@ public sealed class InstanceViewTests
     private static readonly InstanceParts Made = new()
     {
         InstanceId = Wanted.Id,
-        Disks = [new PartDisk("d", 0, "v", Hidden: true, Made: true, Available: true, 0, "attachment", "token", "node", "/dev/vda", null)],
+        Disks = [new PartDisk("d", 0, "v", Hidden: true, Made: true, Available: true, 0, "attachment", "token", "node", 0, "/dev/vda", null)],
     };
 
     private static Observation Seen(Power power) => new()

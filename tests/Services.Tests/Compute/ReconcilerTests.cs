@@ -457,6 +457,34 @@ public sealed class ReconcilerTests
     }
 
     [Fact]
+    public async Task An_instance_comes_back_also_when_the_end_of_its_attachments_was_never_written_down()
+    {
+        await using var world = await ComputeWorld.StartAsync();
+        await world.AddNodeAsync("node");
+        var id = (await world.CreateRunningAsync()).Instance.Id;
+        await world.Instances.ShelveAsync(ComputeWorld.User, id, None);
+        InstanceParts before;
+        do
+        {
+            await world.ObeyAsync(id);
+            before = (await world.ReadAsync(id)).Parts!;
+            await world.PassAsync(id);
+        }
+        while (!world.Volumes.Attachments.IsEmpty);
+        await world.Store.TransactAsync(transaction =>
+        {
+            transaction.Put(InstanceParts.Table, before);
+            return Task.CompletedTask;
+        }, None);
+        Assert.Contains((await world.ReadAsync(id)).Parts!.Disks, disk => disk.AttachmentId is not null);
+
+        await world.Instances.UnshelveAsync(ComputeWorld.User, id, (false, null), null, None);
+
+        Assert.Equal((InstanceStatus.Active, null), StatusOf(await world.SettleAsync(id)));
+        Assert.Equal(world.Volumes.Attachments.Keys, (await world.ReadAsync(id)).Parts!.Disks.Select(disk => disk.AttachmentId!));
+    }
+
+    [Fact]
     public async Task A_shelved_instance_holds_no_place_and_comes_back_with_its_disks_and_addresses()
     {
         await using var world = await ComputeWorld.StartAsync();
