@@ -46,8 +46,7 @@ public sealed class AgentStreamTests
     [Fact]
     public async Task An_agent_that_connects_again_gets_all_orders_between_the_marks()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var first = (await world.CreateRunningAsync()).Instance.Id;
         var second = (await world.CreateRunningAsync()).Instance.Id;
 
@@ -62,8 +61,7 @@ public sealed class AgentStreamTests
     [Fact]
     public async Task Reports_are_written_and_those_of_unknown_instances_are_not()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateAsync()).Instance.Id;
         await world.PassAsync(id);
         await using var agent = await Agent.ConnectAsync(world, "node");
@@ -121,8 +119,7 @@ public sealed class AgentStreamTests
     [Fact]
     public async Task The_console_comes_from_the_agent()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateRunningAsync()).Instance.Id;
         await using var agent = await Agent.ConnectAsync(world, "node");
         for (var skipped = 0; skipped < 3; skipped++)

@@ -84,6 +84,14 @@ internal sealed class ComputeWorld : IAsyncDisposable
         return world;
     }
 
+    /// <summary>One with a node whose name is <c>node</c>.</summary>
+    public static async Task<ComputeWorld> StartWithNodeAsync()
+    {
+        var world = await StartAsync();
+        await world.AddNodeAsync("node");
+        return world;
+    }
+
     public T Get<T>()
         where T : notnull => typeof(T) == typeof(FlavorSeed)
             ? (T)(object)_services.GetServices<IHostedService>().OfType<FlavorSeed>().Single()

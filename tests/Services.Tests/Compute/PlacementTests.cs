@@ -150,8 +150,7 @@ public sealed class PlacementTests
     [Fact]
     public async Task A_create_that_is_repeated_with_its_key_makes_nothing_new()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var wish = world.Wish() with { IdempotencyKey = "once", MinCount = 2, MaxCount = 2 };
 
         var answers = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => world.Get<InstanceCreation>().CreateAsync(ComputeWorld.User, wish, None)));

@@ -15,8 +15,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task An_instance_gets_its_port_and_disk_and_its_node_is_told()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateAsync()).Instance.Id;
 
         await world.PassAsync(id);
@@ -46,8 +45,7 @@ public sealed class ReconcilerTests
     {
         foreach (var lost in new[] { false, true })
         {
-            await using var world = await ComputeWorld.StartAsync();
-            await world.AddNodeAsync("node");
+            await using var world = await ComputeWorld.StartWithNodeAsync();
             var id = (await world.CreateAsync()).Instance.Id;
             if (lost)
             {
@@ -88,8 +86,7 @@ public sealed class ReconcilerTests
     {
         foreach (var lost in new[] { false, true })
         {
-            await using var world = await ComputeWorld.StartAsync();
-            await world.AddNodeAsync("node");
+            await using var world = await ComputeWorld.StartWithNodeAsync();
             var id = (await world.CreateRunningAsync()).Instance.Id;
             await world.Instances.DeleteAsync(ComputeWorld.User, id, None);
             await world.PassAsync(id);
@@ -114,8 +111,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task Running_every_pass_twice_makes_and_leaves_the_same()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateAsync()).Instance.Id;
         for (var round = 0; round < 3; round++)
         {
@@ -142,8 +138,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task What_was_made_but_never_written_down_is_deleted_with_the_instance()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateAsync()).Instance.Id;
         await world.PassAsync(id);
         await world.Store.TransactAsync(transaction =>
@@ -162,8 +157,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task A_port_that_cannot_be_made_puts_the_instance_in_error_with_the_reason()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateAsync()).Instance.Id;
         world.Interference.FailNext("port.create", Faults.QuotaExceeded("port", 10, 11));
 
@@ -179,8 +173,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task A_disk_in_the_making_is_waited_for_until_the_deadline_and_used_when_it_comes_later()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         world.Volumes.Quick = false;
         var id = (await world.CreateAsync()).Instance.Id;
 
@@ -200,8 +193,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task A_volume_that_failed_is_a_permanent_error()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         world.Volumes.Quick = false;
         var id = (await world.CreateAsync()).Instance.Id;
         await world.PassAsync(id);
@@ -213,8 +205,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task The_port_and_the_volume_of_a_user_are_freed_and_kept_when_the_instance_is_deleted()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var port = world.Network.AddPort(world.NetworkId, ComputeWorld.Project);
         var kept = world.Volumes.AddVolume(ComputeWorld.Project);
         var doomed = world.Volumes.AddVolume(ComputeWorld.Project);
@@ -239,8 +230,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task A_volume_is_given_back_only_when_the_node_has_closed_it()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var volume = world.Volumes.AddVolume(ComputeWorld.Project);
         var id = (await world.CreateRunningAsync()).Instance.Id;
         await world.Instances.AttachVolumeAsync(ComputeWorld.User, id, volume, null, null, deleteOnTermination: false, None);
@@ -259,8 +249,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task What_is_being_plugged_in_is_unplugged_only_when_it_is_written_down()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var volume = world.Volumes.AddVolume(ComputeWorld.Project);
         var port = world.Network.AddPort(world.NetworkId, ComputeWorld.Project);
         var id = (await world.CreateRunningAsync()).Instance.Id;
@@ -284,8 +273,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task A_guest_that_does_not_let_go_of_a_volume_loses_it_after_the_deadline()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var volume = world.Volumes.AddVolume(ComputeWorld.Project);
         var id = (await world.CreateRunningAsync()).Instance.Id;
         await world.Instances.AttachVolumeAsync(ComputeWorld.User, id, volume, null, null, deleteOnTermination: false, None);
@@ -302,8 +290,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task A_running_instance_does_without_a_volume_it_cannot_have()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var volume = world.Volumes.AddVolume(ComputeWorld.Project);
         var id = (await world.CreateRunningAsync()).Instance.Id;
         await world.Instances.AttachVolumeAsync(ComputeWorld.User, id, volume, null, null, deleteOnTermination: false, None);
@@ -319,8 +306,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task Deleting_with_a_silent_host_is_done_for_the_user_and_the_host_is_told_when_it_comes_back()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateRunningAsync()).Instance.Id;
         await world.LoseNodeAsync("node");
         Assert.Equal(InstanceStatus.Unknown, (await world.ReadAsync(id)).View.Status);
@@ -341,8 +327,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task Deleting_wins_while_the_instance_is_still_made()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         world.Volumes.Quick = false;
         var id = (await world.CreateAsync()).Instance.Id;
         await world.PassAsync(id);
@@ -356,8 +341,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task A_guest_that_switches_itself_off_stays_off_until_it_is_started()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var running = await world.CreateRunningAsync();
         var id = running.Instance.Id;
         var report = ComputeWorld.Obeyed(Assert.Single(running.Parts!.Orders));
@@ -376,8 +360,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task A_report_that_saw_nothing_changes_no_power_state()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var running = await world.CreateRunningAsync();
         var report = ComputeWorld.Obeyed(Assert.Single(running.Parts!.Orders));
         report.PowerState = Wire.PowerState.Unspecified;
@@ -390,8 +373,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task A_rebuild_keeps_the_old_disk_until_the_new_one_is_there()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateRunningAsync()).Instance.Id;
         var old = Assert.Single(world.Volumes.Volumes.Keys);
         world.Volumes.Quick = false;
@@ -414,8 +396,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task A_resize_holds_both_sizes_until_it_is_confirmed()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateRunningAsync()).Instance.Id;
 
         await world.Instances.ResizeAsync(ComputeWorld.User, id, "84", autoDiskConfig: null, None);
@@ -459,8 +440,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task An_instance_comes_back_also_when_the_end_of_its_attachments_was_never_written_down()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateRunningAsync()).Instance.Id;
         await world.Instances.ShelveAsync(ComputeWorld.User, id, None);
         InstanceParts before;
@@ -487,8 +467,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task A_shelved_instance_holds_no_place_and_comes_back_with_its_disks_and_addresses()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateRunningAsync()).Instance.Id;
         var volume = Assert.Single(world.Volumes.Volumes.Keys);
         var port = Assert.Single(world.Network.Ports.Keys);
@@ -511,8 +490,7 @@ public sealed class ReconcilerTests
     [Fact]
     public async Task The_log_of_actions_ends_an_action_when_its_end_is_seen()
     {
-        await using var world = await ComputeWorld.StartAsync();
-        await world.AddNodeAsync("node");
+        await using var world = await ComputeWorld.StartWithNodeAsync();
         var id = (await world.CreateAsync()).Instance.Id;
         var reader = world.Get<Nephos.Compute.Actions.ActionReader>();
         Assert.Null(Assert.Single(Assert.Single(await reader.ListAsync(ComputeWorld.User, id, None)).Events).FinishedAt);
