@@ -104,24 +104,34 @@ internal sealed class TokensGrpcService(
     public override async Task WatchRevocations(
         Wire.WatchRevocationsRequest request, IServerStreamWriter<Wire.RevocationEvent> responseStream, ServerCallContext context)
     {
-        var cancellationToken = context.CancellationToken;
         context.GetOperation().RequireService("identity:watch_revocations");
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
+        var cancellationToken = ending.Token;
         await using var events = authority.WatchAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
         var next = events.MoveNextAsync().AsTask();
-        while (true)
+        try
         {
-            // One write at a time is allowed on a stream, so the heartbeats come from the same loop.
-            if (await Task.WhenAny(next, Task.Delay(HeartbeatInterval, time, cancellationToken)) != next)
+            while (true)
             {
-                await responseStream.WriteAsync(new Wire.RevocationEvent { Heartbeat = true }, cancellationToken);
-                continue;
+                // One write at a time is allowed on a stream, so the heartbeats come from the same loop.
+                if (await Task.WhenAny(next, Task.Delay(HeartbeatInterval, time, cancellationToken)) != next)
+                {
+                    await responseStream.WriteAsync(new Wire.RevocationEvent { Heartbeat = true }, cancellationToken);
+                    continue;
+                }
+                if (!await next)
+                {
+                    return;
+                }
+                await responseStream.WriteAsync(ToWire(events.Current), cancellationToken);
+                next = events.MoveNextAsync().AsTask();
             }
-            if (!await next)
-            {
-                return;
-            }
-            await responseStream.WriteAsync(ToWire(events.Current), cancellationToken);
-            next = events.MoveNextAsync().AsTask();
+        }
+        finally
+        {
+            // The client went away while an event was waited for; what is waited for cannot be disposed of.
+            await ending.CancelAsync();
+            await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
