@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -15,6 +16,7 @@ using Microsoft.Extensions.Logging;
 using Nephos.Hosting.Authentication;
 using Nephos.Hosting.Configuration;
 using Nephos.Hosting.Grpc;
+using Nephos.Hosting.Grpc.InProcess;
 using Nephos.Hosting.Readiness;
 using Nephos.Hosting.Rest;
 using Nephos.Hosting.StatusPages;
@@ -72,6 +74,7 @@ public static class NephosApplication
         app.MapGet("/healthcheck", PlatformChecks.AnswerAsync);
         app.MapTelemetry();
         chosen.ForEach(role => role.Map(app));
+        app.Services.GetRequiredService<InProcessServices>().Take(((IEndpointRouteBuilder)app).DataSources);
         return app;
     }
 
@@ -120,7 +123,9 @@ public static class NephosApplication
         services.AddRouting();
         services.AddSingleton<RestDialects>();
         services.AddNephosAuthentication();
-        services.AddSingleton<ServiceChannels>();
+        services.AddSingleton<InProcessServices>();
+        services.AddSingleton(provider => new ServiceChannels(
+            options, provider.GetRequiredService<InProcessServices>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ServiceCalls>();
         services.AddGrpc(grpc =>
         {

@@ -3,6 +3,7 @@ using Grpc.Core.Interceptors;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Nephos.Hosting.Authentication;
+using Nephos.Hosting.Grpc.InProcess;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
 using Nephos.Kernel.State;
@@ -81,8 +82,7 @@ internal sealed partial class OperationInterceptor(Authenticator authenticator, 
 
     private async ValueTask EnterAsync(ServerCallContext context)
     {
-        var metadata = context.GetHttpContext().GetEndpoint()?.Metadata;
-        if (metadata?.GetMetadata<AllowAnonymousOperationAttribute>() is not null || IsInfrastructure(context.Method))
+        if (AllowsAnonymous(context) || IsInfrastructure(context.Method))
         {
             return;
         }
@@ -102,6 +102,10 @@ internal sealed partial class OperationInterceptor(Authenticator authenticator, 
         }
         context.UserState[OperationKey] = operation;
     }
+
+    private static bool AllowsAnonymous(ServerCallContext context) => context is InProcessCallContext here
+        ? here.AllowsAnonymous
+        : context.GetHttpContext().GetEndpoint()?.Metadata.GetMetadata<AllowAnonymousOperationAttribute>() is not null;
 
     private static bool IsInfrastructure(string method) =>
         method.StartsWith("/grpc.health.", StringComparison.Ordinal) || method.StartsWith("/grpc.reflection.", StringComparison.Ordinal);

@@ -4,11 +4,12 @@ using Grpc.Core;
 using Grpc.Core.Interceptors;
 using Grpc.Net.Client;
 using Microsoft.Extensions.DependencyInjection;
+using Nephos.Hosting.Grpc.InProcess;
 
 namespace Nephos.Hosting.Grpc;
 
 /// <summary>One channel per address, found by the name of the service. Thread-safe.</summary>
-public sealed class ServiceChannels(NephosOptions options) : IDisposable
+public sealed class ServiceChannels : IDisposable
 {
     /// <summary>Bounds a control-plane message; data travels in streams of smaller ones.</summary>
     public const int MaxMessageBytes = 16 * 1024 * 1024;
@@ -17,13 +18,19 @@ public sealed class ServiceChannels(NephosOptions options) : IDisposable
 
     private static readonly FaultClientInterceptor Interceptor = new();
 
+    private readonly NephosOptions _options;
     private readonly ConcurrentDictionary<Uri, GrpcChannel> _channels = new();
+    private readonly CallInvoker _here;
 
-    public CallInvoker Invoker(string service)
+    internal ServiceChannels(NephosOptions options, InProcessServices inProcess, TimeProvider time)
     {
-        var address = options.Services.GetValueOrDefault(service) ?? new Uri($"http://{Loopback()}:{options.GrpcPort}");
-        return _channels.GetOrAdd(address, Open).Intercept(Interceptor);
+        _options = options;
+        var own = new Uri($"http://{(options.ListenAddress is "0.0.0.0" or "*" or "::" ? "127.0.0.1" : options.ListenAddress)}:{options.GrpcPort}");
+        _here = new InProcessCallInvoker(inProcess, At(own), time);
     }
+
+    public CallInvoker Invoker(string service) =>
+        (_options.Services.TryGetValue(service, out var address) ? At(address) : _here).Intercept(Interceptor);
 
     /// <summary>Connects to each of the services that run elsewhere; a process listens once it has started.</summary>
     /// <returns>The first that does not answer, or null.</returns>
@@ -31,7 +38,7 @@ public sealed class ServiceChannels(NephosOptions options) : IDisposable
     {
         foreach (var service in services.Distinct(StringComparer.Ordinal))
         {
-            if (options.Services.TryGetValue(service, out var address) && !await IsListeningAsync(address, cancellationToken))
+            if (_options.Services.TryGetValue(service, out var address) && !await IsListeningAsync(address, cancellationToken))
             {
                 return $"{service} at {address} does not answer";
             }
@@ -61,7 +68,7 @@ public sealed class ServiceChannels(NephosOptions options) : IDisposable
         }
     }
 
-    private string Loopback() => options.ListenAddress is "0.0.0.0" or "*" or "::" ? "127.0.0.1" : options.ListenAddress;
+    private CallInvoker At(Uri address) => _channels.GetOrAdd(address, Open).CreateCallInvoker();
 
     private static GrpcChannel Open(Uri address) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
     {
