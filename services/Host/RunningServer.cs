@@ -6,11 +6,23 @@ using Nephos.Host.Commands;
 namespace Nephos.Host;
 
 /// <summary>What a running server tells the other commands: where it listens. Written to <c>run/server.json</c> once it does.</summary>
-internal sealed record RunningServer(int Pid, string Address, string PublicHost, int RestPort, int GrpcPort, int S3Port, string Region, string NodeName)
+/// <param name="Pid">Of the process.</param>
+/// <param name="Address">Where this machine reaches it.</param>
+/// <param name="PublicHost">Where clients reach it.</param>
+/// <param name="RestPort">Without TLS, as the next two.</param>
+/// <param name="GrpcPort">gRPC.</param>
+/// <param name="S3Port">S3.</param>
+/// <param name="TlsPort">Where clients come to for all three, when there is a certificate.</param>
+/// <param name="Region">Of the cloud.</param>
+/// <param name="NodeName">Of the machine.</param>
+internal sealed record RunningServer(
+    int Pid, string Address, string PublicHost, int RestPort, int GrpcPort, int S3Port, int? TlsPort, string Region, string NodeName)
 {
-    public string RestUrl => $"http://{PublicHost}:{RestPort}";
+    public string RestUrl => TlsPort is { } port ? $"https://{PublicHost}:{port}" : $"http://{PublicHost}:{RestPort}";
 
-    public string S3Url => $"http://{PublicHost}:{S3Port}";
+    public string S3Url => TlsPort is null ? $"http://{PublicHost}:{S3Port}" : RestUrl;
+
+    public string PublicGrpc => $"{PublicHost}:{TlsPort ?? GrpcPort}";
 
     public string GrpcUrl => $"http://{Address}:{GrpcPort}";
 
@@ -25,7 +37,7 @@ internal sealed record RunningServer(int Pid, string Address, string PublicHost,
             Ready.
               REST   {server.RestUrl}/identity/v3
               S3     {server.S3Url}
-              gRPC   {server.PublicHost}:{server.GrpcPort}
+              gRPC   {server.PublicGrpc}
               eval "$(./nephos env{StateArgument(options.StateDirectory)})" gives the openstack command its credentials
 
             """);
@@ -69,8 +81,8 @@ internal sealed record RunningServer(int Pid, string Address, string PublicHost,
     private static string ReadyFileOf(string stateDirectory) => Path.Combine(stateDirectory, "run", "ready");
 
     private static RunningServer Of(NephosOptions options) => new(
-        Environment.ProcessId, options.ListenAddress is "0.0.0.0" or "*" ? "127.0.0.1" : options.ListenAddress, options.PublicHost,
-        options.RestPort, options.GrpcPort, options.S3Port, options.Region, options.NodeName);
+        Environment.ProcessId, options.OwnAddress, options.PublicHost, options.RestPort, options.GrpcPort, options.S3Port,
+        options.ServesTls ? options.TlsPort : null, options.Region, options.NodeName);
 
     private static void Replace(string file, string text)
     {

@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -15,6 +16,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Nephos.Hosting.Authentication;
 using Nephos.Hosting.Configuration;
+using Nephos.Hosting.Discovery;
 using Nephos.Hosting.Grpc;
 using Nephos.Hosting.Grpc.InProcess;
 using Nephos.Hosting.Readiness;
@@ -60,6 +62,7 @@ public static class NephosApplication
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = StopTimeout);
         AddPlatform(builder, options);
         var chosen = roles.Where(role => options.HasRole(role)).ToList();
+        builder.Services.AddSingleton(new ProcessRoles([.. chosen.Select(role => role.Name)]));
         chosen.ForEach(role => role.Add(builder));
         RequireSound(builder, options, roles, settings);
         Directory.CreateDirectory(options.StateDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -109,7 +112,7 @@ public static class NephosApplication
     private static void AddPlatform(WebApplicationBuilder builder, NephosOptions options)
     {
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
-        if (options.TlsCertificateFile is not null)
+        if (options.ServesTls || options.ServesClusterOnly)
         {
             builder.WebHost.UseKestrelHttpsConfiguration();
         }
@@ -123,9 +126,10 @@ public static class NephosApplication
         services.AddRouting();
         services.AddSingleton<RestDialects>();
         services.AddNephosAuthentication();
+        services.AddDiscovery(builder.Configuration);
         services.AddSingleton<InProcessServices>();
         services.AddSingleton(provider => new ServiceChannels(
-            options, provider.GetRequiredService<InProcessServices>(), provider.GetRequiredService<TimeProvider>()));
+            options, provider.GetRequiredService<IServiceDirectory>(), provider.GetRequiredService<InProcessServices>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ServiceCalls>();
         services.AddGrpc(grpc =>
         {
@@ -160,17 +164,35 @@ public static class NephosApplication
         kestrel.Limits.Http2.InitialConnectionWindowSize = 8 * 1024 * 1024;
         kestrel.Limits.Http2.InitialStreamWindowSize = 1024 * 1024;
         kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;
-        var address = options.ListenAddress == "*" ? IPAddress.Any : IPAddress.Parse(options.ListenAddress);
-        kestrel.Listen(address, options.RestPort, listen => listen.Protocols = HttpProtocols.Http1);
-        kestrel.Listen(address, options.GrpcPort, listen => listen.Protocols = HttpProtocols.Http2);
-        kestrel.Listen(address, options.S3Port, listen => listen.Protocols = HttpProtocols.Http1);
-        if (options is { TlsCertificateFile: { } certificate, TlsKeyFile: { } key })
+        var plain = AddressOf(options.PlainAddress);
+        foreach (var (port, protocols) in new[]
         {
-            kestrel.Listen(address, options.TlsPort, listen =>
+            (options.RestPort, HttpProtocols.Http1), (options.GrpcPort, HttpProtocols.Http2), (options.S3Port, HttpProtocols.Http1),
+        })
+        {
+            kestrel.Listen(plain, port, listen =>
+            {
+                listen.Protocols = protocols;
+                if (options.ServesClusterOnly)
+                {
+                    listen.UseHttps(options.LoadClusterTls()!.ServerOptions);
+                }
+            });
+        }
+        if (options is { ServesTls: true, TlsCertificateFile: { } certificate, TlsKeyFile: { } key })
+        {
+            var chain = new X509Certificate2Collection();
+            chain.ImportFromPemFile(certificate);
+            kestrel.Listen(AddressOf(options.ListenAddress), options.TlsPort, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1AndHttp2;
-                listen.UseHttps(X509Certificate2.CreateFromPemFile(certificate, key));
+                listen.UseHttps(new HttpsConnectionAdapterOptions
+                {
+                    ServerCertificate = X509Certificate2.CreateFromPemFile(certificate, key), ServerCertificateChain = chain,
+                });
             });
         }
     }
+
+    private static IPAddress AddressOf(string listen) => listen == "*" ? IPAddress.Any : IPAddress.Parse(listen);
 }

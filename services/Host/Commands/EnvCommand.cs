@@ -34,7 +34,7 @@ internal static class EnvCommand
                 ("AWS_ACCESS_KEY_ID", access),
                 ("AWS_SECRET_ACCESS_KEY", secret),
                 ("AWS_DEFAULT_REGION", server.Region),
-                ("NEPHOS_GRPC", $"{server.PublicHost}:{server.GrpcPort}"),
+                ("NEPHOS_GRPC", server.PublicGrpc),
             })
             {
                 Console.WriteLine($"export {variable}='{value.Replace("'", "'\\''", StringComparison.Ordinal)}'");

@@ -1,5 +1,6 @@
 using System.Net;
 using Nephos.Hosting;
+using Nephos.Hosting.Discovery;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Nephos.Host.Gateway;
@@ -30,8 +31,7 @@ internal static class GatewayRole
     public static void MapGateway(this WebApplication app)
     {
         var options = app.Services.GetRequiredService<NephosOptions>();
-        var forwarder = app.Services.GetRequiredService<IHttpForwarder>();
-        var client = new HttpMessageInvoker(new SocketsHttpHandler
+        var handler = new SocketsHttpHandler
         {
             UseProxy = false,
             AllowAutoRedirect = false,
@@ -39,31 +39,25 @@ internal static class GatewayRole
             UseCookies = false,
             EnableMultipleHttp2Connections = true,
             ActivityHeadersPropagator = null,
-        });
-        app.Lifetime.ApplicationStopped.Register(client.Dispose);
-        app.Use(async (http, next) =>
+        };
+        if (options.LoadClusterTls() is { } tls)
         {
-            if (RoleOf(http, options) is not var (role, face))
-            {
-                await next(http);
-            }
-            else if (!options.Services.TryGetValue(role, out var grpc))
-            {
-                http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
-                await http.Response.WriteAsync($"No process is known that serves '{role}'.");
-            }
-            else
-            {
-                await forwarder.SendAsync(http, AddressOf(grpc, face), client, ConfigOf(face), Transformer.Instance);
-            }
-        });
+            handler.SslOptions = tls.ClientOptions;
+        }
+        var client = new HttpMessageInvoker(handler);
+        app.Lifetime.ApplicationStopped.Register(client.Dispose);
+        var forwarding = new Forwarding(
+            app.Services.GetRequiredService<IServiceDirectory>(), app.Services.GetRequiredService<IHttpForwarder>(), client,
+            app.Services.GetRequiredService<TimeProvider>());
+        app.Use((http, next) => RoleOf(http, options) is var (role, face)
+            ? forwarding.SendAsync(http, role, grpc => AddressOf(grpc, face), ConfigOf(face), Transformer.Instance)
+            : next(http));
     }
 
     /// <summary>The role a request is for; null when it is for this process itself.</summary>
     private static (string Role, Face Face)? RoleOf(HttpContext http, NephosOptions options)
     {
-        var port = http.Connection.LocalPort;
-        if (port == options.S3Port)
+        if (http.Connection.LocalPort == options.S3Port || IsSignedForS3(http.Request))
         {
             return ("object", Face.S3);
         }
@@ -82,6 +76,10 @@ internal static class GatewayRole
         // What clients of Swift ask for at the root of the host.
         return path.Value is "/info" or "/crossdomain.xml" or "/auth/v1.0" ? ("object", Face.Rest) : null;
     }
+
+    /// <summary>S3 over TLS has no port of its own; there it is known by the way requests are signed.</summary>
+    private static bool IsSignedForS3(HttpRequest request) =>
+        request.Headers.Authorization.ToString().StartsWith("AWS4-HMAC-SHA256", StringComparison.Ordinal) || request.Query.ContainsKey("X-Amz-Algorithm");
 
     /// <summary>Roles are known by their gRPC address; their other ports have a fixed distance from it.</summary>
     private static string AddressOf(Uri grpc, Face face) => new UriBuilder(grpc)

@@ -2,9 +2,10 @@ using System.Collections.Concurrent;
 using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
-using Grpc.Net.Client;
 using Microsoft.Extensions.DependencyInjection;
+using Nephos.Hosting.Discovery;
 using Nephos.Hosting.Grpc.InProcess;
+using Nephos.Kernel.Errors;
 
 namespace Nephos.Hosting.Grpc;
 
@@ -18,29 +19,40 @@ public sealed class ServiceChannels : IDisposable
 
     private static readonly FaultClientInterceptor Interceptor = new();
 
-    private readonly NephosOptions _options;
-    private readonly ConcurrentDictionary<Uri, GrpcChannel> _channels = new();
-    private readonly CallInvoker _here;
+    private readonly IServiceDirectory _directory;
+    private readonly TimeProvider _time;
+    private readonly ClusterTls? _tls;
+    private readonly ConcurrentDictionary<Uri, ServiceAddress> _addresses = new();
+    private readonly CallInvoker[] _here;
 
-    internal ServiceChannels(NephosOptions options, InProcessServices inProcess, TimeProvider time)
+    internal ServiceChannels(NephosOptions options, IServiceDirectory directory, InProcessServices inProcess, TimeProvider time)
     {
-        _options = options;
-        var own = new Uri($"http://{(options.ListenAddress is "0.0.0.0" or "*" or "::" ? "127.0.0.1" : options.ListenAddress)}:{options.GrpcPort}");
-        _here = new InProcessCallInvoker(inProcess, At(own), time);
+        _directory = directory;
+        _time = time;
+        _tls = options.LoadClusterTls();
+        _here = [new InProcessCallInvoker(inProcess, At(options.OwnGrpcAddress).Invoker, time)];
     }
 
-    public CallInvoker Invoker(string service) =>
-        (_options.Services.TryGetValue(service, out var address) ? At(address) : _here).Intercept(Interceptor);
+    public CallInvoker Invoker(string service) => new ServiceCallInvoker(() => InTurn(service)).Intercept(Interceptor);
 
-    /// <summary>Connects to each of the services that run elsewhere; a process listens once it has started.</summary>
-    /// <returns>The first that does not answer, or null.</returns>
+    /// <summary>Connects to the services that run elsewhere; a process listens once it has started.</summary>
+    /// <returns>The first of which no process answers, or null.</returns>
     public async Task<string?> FindUnreachableAsync(IEnumerable<string> services, CancellationToken cancellationToken)
     {
         foreach (var service in services.Distinct(StringComparer.Ordinal))
         {
-            if (_options.Services.TryGetValue(service, out var address) && !await IsListeningAsync(address, cancellationToken))
+            if (_directory.AddressesOf(service) is not { } addresses)
             {
-                return $"{service} at {address} does not answer";
+                continue;
+            }
+            var isReachable = false;
+            foreach (var address in addresses)
+            {
+                isReachable = isReachable || await IsListeningAsync(address, cancellationToken);
+            }
+            if (!isReachable)
+            {
+                return addresses.Count == 0 ? $"no process is known that serves {service}" : $"{service} at {string.Join(", ", addresses)} does not answer";
             }
         }
         return null;
@@ -48,9 +60,9 @@ public sealed class ServiceChannels : IDisposable
 
     public void Dispose()
     {
-        foreach (var channel in _channels.Values)
+        foreach (var address in _addresses.Values)
         {
-            channel.Dispose();
+            address.Dispose();
         }
     }
 
@@ -68,44 +80,16 @@ public sealed class ServiceChannels : IDisposable
         }
     }
 
-    private CallInvoker At(Uri address) => _channels.GetOrAdd(address, Open).CreateCallInvoker();
-
-    private static GrpcChannel Open(Uri address) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
+    /// <exception cref="FaultException">Unavailable: nobody is known to serve it.</exception>
+    private IReadOnlyList<CallInvoker> InTurn(string service) => _directory.AddressesOf(service) switch
     {
-        Credentials = address.Scheme == Uri.UriSchemeHttps ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure,
-        MaxReceiveMessageSize = MaxMessageBytes,
-        MaxSendMessageSize = MaxMessageBytes,
-        DisposeHttpClient = true,
-        HttpHandler = new SocketsHttpHandler
-        {
-            EnableMultipleHttp2Connections = true,
-            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
-            KeepAlivePingDelay = TimeSpan.FromSeconds(30),
-            KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
-            InitialHttp2StreamWindowSize = 1024 * 1024,
-            ActivityHeadersPropagator = null,
-            ConnectCallback = ConnectAsync,
-        },
-    });
+        null => _here,
+        [] => throw Faults.Unavailable($"No process is known that serves {service}."),
+        [var one] => At(one).Alone,
+        var several => [.. AddressTurns.Next(several, address => At(address).WasRefusedLately).Select(address => At(address).Invoker)],
+    };
 
-    /// <remarks>
-    /// With a connector of our own the channel connects when a call needs it. Its own connector remembers a refused connection for seconds
-    /// and fails every call meanwhile, so one early call of a starting process made the next ones fail after everything was up.
-    /// </remarks>
-    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
-    {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
+    private ServiceAddress At(Uri address) => _addresses.GetOrAdd(address, static (at, channels) => new ServiceAddress(at, channels._tls, channels._time), this);
 }
 
 public static class ServiceClientExtensions

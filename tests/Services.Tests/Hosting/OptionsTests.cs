@@ -43,7 +43,7 @@ public sealed class OptionsTests : IDisposable
     [InlineData("Bakery", "3", "Bakery is a section and has no value of its own")]
     [InlineData("Nephos:ListenAddress", "here", "Nephos:ListenAddress: 'here' is not * and not an IP address")]
     [InlineData("Nephos:TlsCertificateFile", "/nowhere/cert.pem", "Nephos:TlsCertificateFile: there is no file /nowhere/cert.pem")]
-    [InlineData("Nephos:Services:image", "ftp://a", "Nephos:Services: 'ftp://a/' of image is not an http or https address")]
+    [InlineData("Nephos:Services:image", "ftp://a", "Nephos:Services: 'ftp://a' of image is not an http or https address")]
     [InlineData("State:ReservedBytes", "-1", "State:ReservedBytes: The field ReservedBytes must be between 0 and 1099511627776.")]
     [InlineData("State:History:MaxBatches", "1", "State:History:MaxBatches: The field MaxBatches must be between 16 and 1000000.")]
     [InlineData("Nephos:Roles:0", "backery", "Nephos:Roles: there is no role 'backery'; did you mean 'bakery'?")]
