@@ -81,7 +81,7 @@ internal sealed record Instance
     /// <summary>Raised by each rebuild; the root disk belongs to one number.</summary>
     public long RootNonce { get; init; }
 
-    /// <summary><see cref="PowerGeneration"/> of the last rebuild.</summary>
+    /// <summary><see cref="PowerGeneration"/> of a rebuild that is under way; 0: none is.</summary>
     public long RootPowerGeneration { get; init; }
 
     /// <summary>What was wanted before <see cref="Desired"/>: where a transition that nobody has observed yet comes from.</summary>

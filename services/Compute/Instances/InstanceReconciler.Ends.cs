@@ -66,6 +66,10 @@ internal sealed partial class InstanceReconciler
         {
             after = after with { Resize = null, UpdatedAt = pass.Now };
         }
+        if (instance.RootPowerGeneration > 0 && !InstanceView.Rebuilding(instance, pass.Parts, seen))
+        {
+            after = after with { RootPowerGeneration = 0 };
+        }
         return after;
     }
 

@@ -124,9 +124,10 @@ internal sealed record InstanceView(
         seen is { StoppedByGuest: true } && seen.Epoch == instance.Epoch && seen.PowerGeneration == instance.PowerGeneration
         && instance.Desired == DesiredState.Running;
 
-    private static bool Rebuilding(Instance instance, InstanceParts? parts, Observation? seen)
+    /// <summary>The machine does not run from its new root disk yet.</summary>
+    public static bool Rebuilding(Instance instance, InstanceParts? parts, Observation? seen)
     {
-        if (instance.RootNonce == 0 || instance.Disks.FirstOrDefault(disk => disk.IsRoot) is not { } root)
+        if (instance.RootPowerGeneration == 0 || instance.Disks.FirstOrDefault(disk => disk.IsRoot) is not { } root)
         {
             return false;
         }

@@ -145,8 +145,8 @@ internal sealed class ServerLife(CloudClient cloud, CloudFixture things, int num
         var answer = await cloud.SendAsync(method, path, body, microversion);
         // What a killed process had taken and not answered is done by now; the port only has not heard of it yet.
         var isDone = answer.IsOk || (name == "detach port" && answer.Status == HttpStatusCode.NotFound);
-        // The guests of the simulated node die with the process: one that was seen running is found stopped, and is switched on again.
-        var isFoundDead = answer.Status == HttpStatusCode.Conflict && answer.ToString().Contains("in vm_state stopped", StringComparison.Ordinal);
+        // The guests of the simulated node die with the process: one that was seen running is found stopped, and on its way back.
+        var isFoundDead = answer.Status == HttpStatusCode.Conflict && answer.ToString().Contains("while it is in", StringComparison.Ordinal);
         // A process that is being killed may still say that a part of it does not answer.
         Assert.True(isDone || isFoundDead || answer.Status is null or HttpStatusCode.ServiceUnavailable, $"{this}: {answer}");
         if (isDone)

@@ -58,6 +58,7 @@ public sealed class InstanceViewTests
             { "hard reboot", Wanted with { RebootNonce = 1, RebootKind = RebootKind.Hard }, running, true, "HardReboot", "rebooting_hard" },
             { "rebooted", Wanted with { RebootNonce = 1 }, running with { RebootNonceDone = 1 }, true, "Active", null },
             { "rebuild without the new disk", Wanted with { RootNonce = 1, PowerGeneration = 2, RootPowerGeneration = 2 }, running, true, "Rebuild", "rebuild_spawning" },
+            { "host crashed after a rebuild", Wanted with { RootNonce = 1 }, Seen(Power.Shutdown) with { PowerGeneration = 0 }, true, "Shutoff", "powering-on" },
             { "resize", Wanted with { Resize = Resizing(), RebootNonce = 1 }, running, true, "Resize", "resize_finish" },
             { "resized", Wanted with { Resize = Resizing(), RebootNonce = 1 }, running with { RebootNonceDone = 1 }, true, "VerifyResize", null },
             { "resize to another node", Wanted with { Resize = Resizing(), Epoch = 2 }, null, true, "Resize", "resize_finish" },

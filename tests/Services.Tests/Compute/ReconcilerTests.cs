@@ -387,7 +387,7 @@ public sealed class ReconcilerTests
 
         world.Volumes.Finish(world.Volumes.Volumes.Keys.Single(volume => volume != old));
         var done = await world.SettleAsync(id);
-        Assert.Equal((InstanceStatus.Active, null), StatusOf(done));
+        Assert.Equal((InstanceStatus.Active, null, 0), (done.View.Status, done.View.TaskState, done.Instance.RootPowerGeneration));
         Assert.Equal(image, done.Instance.ImageId);
         Assert.NotEqual(old, Assert.Single(world.Volumes.Volumes.Keys));
         Assert.Single(world.Network.Ports);
