@@ -89,6 +89,9 @@ internal sealed class ReplicaLink(IBlockReplica replica, long repairSequence)
     /// <summary>Somebody makes writes durable.</summary>
     public bool IsSyncing { get; set; }
 
+    /// <summary>Behind which it is told to go on, when it is told what it holds.</summary>
+    public long BeginsAt { get; set; }
+
     /// <summary>The device had no space for the first batch that is taken.</summary>
     public bool IsFull { get; set; }
 

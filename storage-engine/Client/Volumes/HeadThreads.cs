@@ -28,6 +28,7 @@ internal sealed partial class HeadThreads : IDisposable
         _lanes = Make();
         _syncs = Make();
         group.LaneWaits = index => _lanes[index].Set(1);
+        group.SyncWaits = (index, sequence) => _syncs[index].Set(sequence);
         group.RepairWaits = () => _repairs.Set(1);
         for (var index = 0; index < group.MemberCount && group.MemberCount > 1; index++)
         {

@@ -133,8 +133,8 @@ internal sealed partial class VolumeGroup
         bool complete;
         lock (_gate)
         {
-            history = _history with { Sequence = _acknowledged };
             complete = IsWholeBut(member, _inFlight);
+            history = _history with { Sequence = complete ? HeldBy(description.History) : NotInMemory };
             // It must stay what it is, the only one to take over from: a new head will find out what is left.
             if (!complete && description.Complete && CountComplete() == 0)
             {
@@ -143,19 +143,60 @@ internal sealed partial class VolumeGroup
             }
         }
         var begins = 0L;
-        var status = Try(() => replica.Begin(history, complete), out var trouble);
+        var trouble = NotWithout;
+        var isSafe = complete || !description.Complete || IsSafeWithout(member);
+        var status = isSafe ? Try(() => replica.Begin(history, complete), out trouble) : ReplicaStatus.Gap;
         if (status == ReplicaStatus.Ok) status = Try(() => { begins = replica.Describe().Begins; return ReplicaStatus.Ok; }, out trouble);
         lock (_gate)
         {
-            if (status == ReplicaStatus.Ok && complete && _acknowledged != history.Sequence) (status, trouble) = (ReplicaStatus.Gap, "writes went on meanwhile");
+            if (status == ReplicaStatus.Ok && complete && NotInMemory > history.Sequence) (status, trouble) = (ReplicaStatus.Gap, "writes went on meanwhile");
             if (status != ReplicaStatus.Ok)
             {
                 (member.LastStatus, member.Trouble) = (status, trouble);
                 if (status == ReplicaStatus.Fenced) Fence();
                 return false;
             }
-            Attach(member, replica, complete, begins);
+            Attach(member, replica, complete ? history.Sequence : NotInMemory, complete, begins);
             return true;
+        }
+    }
+
+    // Under the gate. Writes up to here are not in memory any more.
+    private long NotInMemory => Math.Max(_acknowledged, _barrier);
+
+    // Under the gate. Up to where a complete replica has all, in whole batches: what it holds beyond what its history says, another one that says the same lacks.
+    private long HeldBy(VolumeHistory held)
+    {
+        var sequence = NotInMemory;
+        if (held.Epoch != Epoch) return sequence;
+        foreach (var batch in _inFlight)
+            if (batch.Last <= held.Sequence) sequence = batch.Last;
+        return sequence;
+    }
+
+    private const string NotWithout = "no other replica has durably what it holds";
+
+    // Once a replica is not complete any more, nobody can take over from it: what was acknowledged must be durable at another one first.
+    private bool IsSafeWithout(GroupMember member)
+    {
+        GroupMember? other;
+        ReplicaLink link;
+        long written;
+        lock (_gate)
+        {
+            other = Array.Find(_members, candidate => candidate != member && candidate.State == MemberState.Complete && candidate.Written >= _acknowledged);
+            if (other?.Link is not { } way) return false;
+            if (other.Durable >= _acknowledged) return true;
+            (link, written) = (way, other.Written);
+        }
+        var status = Try(() => link.Replica.Flush(Epoch), out var trouble);
+        lock (_gate)
+        {
+            if (other.Link != link) return false;
+            if (status == ReplicaStatus.Ok) other.Durable = Math.Max(other.Durable, written);
+            else Lose(other, status, trouble);
+            Advance();
+            return status == ReplicaStatus.Ok;
         }
     }
 
@@ -173,7 +214,7 @@ internal sealed partial class VolumeGroup
     }
 
     // Under the gate. From here on the member gets every write.
-    private void Attach(GroupMember member, IBlockReplica replica, bool complete, long begins)
+    private void Attach(GroupMember member, IBlockReplica replica, long held, bool complete, long begins)
     {
         var link = new ReplicaLink(replica, -begins) { ConfirmedAt = _time.GetTimestamp() };
         member.Link = link;
@@ -182,9 +223,13 @@ internal sealed partial class VolumeGroup
         member.LastStatus = ReplicaStatus.Ok;
         _allFailed = false;
         member.Joined = _submitted;
-        member.Written = member.Durable = _acknowledged;
-        // What is not acknowledged yet is still in memory.
-        foreach (var batch in _inFlight) Give(member, batch);
+        member.Written = member.Durable = held;
+        foreach (var batch in _inFlight)
+        {
+            if (batch.Last > held) Give(member, batch);
+            else member.Has(batch.Span);
+        }
+        Advance();
         NoteRisk();
         RepairWaits?.Invoke();
         Monitor.PulseAll(_gate);
@@ -208,14 +253,17 @@ internal sealed partial class VolumeGroup
         {
             lock (_gate) member.Dirty.Add(offset / BlockBytes, (Math.Min(offset + length, SizeBytes) - offset + BlockBytes - 1) / BlockBytes);
         }
-        if (description.History.Sequence > same) listed &= Listed(replica, same, Note);
-        if (known < 0 ? own.Sequence > same : known > same)
+        // The only complete one is what the others are compared with, whatever it holds.
+        bool isReference;
+        lock (_gate) isReference = description.History.Sequence == same && CountComplete() == 0;
+        if (!isReference) listed &= Listed(replica, same, Note);
+        // Lost with its power, or written before this head: who has all of it knows where that was.
+        if (known < 0 || known > same)
         {
-            // Lost with its power, or written before this head: who has all of it knows where that was.
             IBlockReplica? source;
             lock (_gate) source = Array.Find(_members, other => other.State == MemberState.Complete && other.Written >= Math.Max(known, same))?.Link?.Replica;
-            if (source is null) return false;
-            listed &= Listed(source, same, Note);
+            if (source is not null) listed &= Listed(source, same, Note);
+            else if (known > same || own.Sequence > same) return false;
         }
         if (!listed)
             lock (_gate) member.Unknown.Add(0, SizeBytes / BlockBytes);

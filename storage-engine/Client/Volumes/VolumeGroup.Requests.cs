@@ -115,7 +115,6 @@ internal sealed partial class VolumeGroup
             while (_acknowledged < seen)
             {
                 if (EndedWith() is { } status) return status;
-                if (_inFlight.Count == 0) return null;
                 Pause(100);
             }
             if (IsConfirmed(began)) return ReplicaStatus.Ok;

@@ -8,6 +8,8 @@ namespace Nephos.Client.Volumes;
 /// complete replica among them. A complete replica has all writes up to its last one, so the complete one that knows most has everything that was ever
 /// acknowledged: with that one a new writer goes on. What a replica misses is noted block by block and brought to it while writes go on; until then it
 /// says of itself, durably, that it is not complete.
+/// While less than a majority is complete, the loss of one device's power must not lose what nobody else can be taken over from: then a write counts only
+/// when a complete replica has it durably, and a replica gives up being complete only when another one has durably what was acknowledged.
 /// A replica that is slow or gone never holds up the others. With less than a majority, requests wait.
 /// </remarks>
 internal sealed partial class VolumeGroup : IDisposable
@@ -26,6 +28,9 @@ internal sealed partial class VolumeGroup : IDisposable
     private VolumeHistory _history = VolumeHistory.Empty;
     private long _submitted;
     private long _acknowledged;
+
+    // Stands in the history behind writes that were given up: what holds them is told apart by it from what does not.
+    private long _barrier;
     private bool _closing;
     private bool _allFailed;
     private bool _draining;
@@ -53,6 +58,9 @@ internal sealed partial class VolumeGroup : IDisposable
 
     /// <summary>Called under the gate when there is work in the lane of a member that nobody is doing.</summary>
     public Action<int>? LaneWaits { get; set; }
+
+    /// <summary>Called under the gate when writes wait until a member has made them durable, with the last of them.</summary>
+    public Action<int, long>? SyncWaits { get; set; }
 
     /// <summary>Called under the gate when a member has something to be repaired, or is to be reached again.</summary>
     public Action? RepairWaits { get; set; }
@@ -342,22 +350,33 @@ internal sealed partial class VolumeGroup : IDisposable
     private void Advance()
     {
         Span<long> written = stackalloc long[_members.Length];
-        var (count, whole) = (0, -1L);
+        var (count, complete, whole, durable) = (0, 0, -1L, -1L);
         foreach (var member in _members)
         {
             if (member.Link is null) continue;
             written[count++] = member.Written;
-            if (member.State == MemberState.Complete) whole = Math.Max(whole, member.Written);
+            if (member.State != MemberState.Complete) continue;
+            complete++;
+            whole = Math.Max(whole, member.Written);
+            durable = Math.Max(durable, member.Durable);
         }
         if (count >= Majority)
         {
             written = written[..count];
             written.Sort();
-            Acknowledge(Math.Min(whole, written[count - Majority]));
+            Acknowledge(Math.Min(complete >= Majority ? whole : durable, written[count - Majority]));
+            if (complete < Majority) AskForSyncs();
         }
         if (_inFlight.Count == 0) return;
         if (EndedWith() is { } status) End(status);
         else if (IsAnyFull()) GiveUpWithoutSpace();
+    }
+
+    // Under the gate.
+    private void AskForSyncs()
+    {
+        foreach (var member in _members)
+            if (member.State == MemberState.Complete && member.Written > member.Durable && member.Written > _acknowledged) SyncWaits?.Invoke(member.Index, member.Written);
     }
 
     private bool IsAnyFull()
@@ -382,7 +401,8 @@ internal sealed partial class VolumeGroup : IDisposable
             if (member.Link is { IsFull: true } && member.Written < sequence) Lose(member, ReplicaStatus.NoSpace, "it has no space");
     }
 
-    // When so many replicas are full that no majority can be had, what is in flight fails, and all replicas are told to go on behind it.
+    // When so many replicas are full that no majority can be had, what is in flight fails, and all replicas are told to go on behind it. As with a write, that
+    // counts when a majority has been told: until then nothing is read that a takeover could still bring back.
     private void GiveUpWithoutSpace()
     {
         if (_members.Count(member => member.Link is { IsFull: true } || member.LastStatus == ReplicaStatus.NoSpace) <= _members.Length - Majority) return;
@@ -392,6 +412,7 @@ internal sealed partial class VolumeGroup : IDisposable
             ?? Array.Find(_members, member => member.State == MemberState.Complete);
         if (reference is null) return;
         var isTaken = reference.Written > _acknowledged;
+        _barrier = ++_submitted;
         foreach (var member in _members)
         {
             if (member.Link is not { } link) continue;
@@ -406,11 +427,11 @@ internal sealed partial class VolumeGroup : IDisposable
             link.Lane.Clear();
             link.WaitingBytes = 0;
             link.IsFull = false;
+            link.BeginsAt = _barrier;
             link.Lane.Enqueue(default);
             if (!link.IsRunning) LaneWaits?.Invoke(member.Index);
-            (member.Written, member.Joined) = (_submitted, _submitted);
+            (member.Written, member.Joined) = (_acknowledged, _barrier);
         }
-        _acknowledged = _submitted;
         End(ReplicaStatus.NoSpace);
         NoteRisk();
         RepairWaits?.Invoke();
@@ -424,9 +445,10 @@ internal sealed partial class VolumeGroup : IDisposable
         lock (_gate)
         {
             complete = member.State == MemberState.Complete || (member.State == MemberState.Repairing && member.IsClean);
-            history = _history with { Sequence = member.Written };
+            history = _history with { Sequence = Math.Max(member.Written, link.BeginsAt) };
         }
-        var status = Try(() => link.Replica.Begin(history, complete), out var trouble);
+        var trouble = NotWithout;
+        var status = complete || IsSafeWithout(member) ? Try(() => link.Replica.Begin(history, complete), out trouble) : ReplicaStatus.Gap;
         lock (_gate)
         {
             if (member.Link != link) return;
@@ -436,8 +458,10 @@ internal sealed partial class VolumeGroup : IDisposable
                 Advance();
                 return;
             }
+            member.Written = Math.Max(member.Written, history.Sequence);
             member.Durable = Math.Max(member.Durable, history.Sequence);
             if (complete && member.IsClean) member.State = MemberState.Complete;
+            Advance();
             NoteRisk();
             Monitor.PulseAll(_gate);
         }

@@ -19,9 +19,11 @@ public sealed partial class BlockStore
         {
             if (volume.Deleted) return BlockStatus.NotFound;
             if (history.Epoch < volume.SealedEpoch) return BlockStatus.Fenced;
-            // What came to an incomplete replica, or was given up by a complete one, is not all in its journal.
+            // What came to an incomplete replica, or was given up by a complete one, is not all in its journal. One that has been repaired has just what it says.
             var same = volume.Complete && complete && volume.LastSequence == history.Sequence;
-            var unlisted = same ? volume.Unlisted : Math.Max(volume.Unlisted, Math.Max(history.Sequence, volume.LastSequence));
+            var unlisted = same ? volume.Unlisted
+                : complete && !volume.Complete ? history.Sequence
+                : Math.Max(volume.Unlisted, Math.Max(history.Sequence, volume.LastSequence));
             try
             {
                 Append(new VolumeBegun(volume.Handle, history, Incomplete: !complete, unlisted));
@@ -65,7 +67,12 @@ public sealed partial class BlockStore
     internal bool TryListWritten(BlockVolume volume, long sequence, Action<long, long> found)
     {
         (JournalSegment Segment, ulong Number, long End)[] segments;
-        lock (_journal.Gate) segments = _journal.Segments();
+        lock (_journal.Gate)
+        {
+            if (volume.Unlisted > sequence) return false;
+            if (volume.LastSequence <= sequence) return true;
+            segments = _journal.Segments();
+        }
         Span<byte> head = stackalloc byte[RecordHeader.Bytes];
         using var visit = _readers.Enter();
         foreach (var (segment, number, end) in segments)

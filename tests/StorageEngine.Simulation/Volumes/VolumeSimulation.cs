@@ -2,6 +2,7 @@ using Microsoft.Extensions.Time.Testing;
 using Nephos.Client.Nbd;
 using Nephos.Client.Volumes;
 using Nephos.LocalStorage.Block;
+using Nephos.Node.Block;
 using Nephos.Replication.Volumes;
 
 namespace Nephos.StorageEngine.Simulation.Volumes;
@@ -31,11 +32,21 @@ internal sealed class VolumeSimulation : IDisposable
     private int _acknowledged;
     private bool _calm;
 
-    private sealed class Head(VolumeGroup group)
+    private sealed class Head(VolumeGroup group, VolumeHistory found)
     {
         public VolumeGroup Group { get; } = group;
         public List<(WriteBatch Batch, int Block, int Count, int Value)> Writes { get; } = [];
         public long? Flush { get; set; }
+
+        /// <summary>Up to where writes wait for each device to make them durable.</summary>
+        public long[] SyncsWanted { get; } = new long[Devices];
+
+        /// <summary>The first head that opened after it.</summary>
+        public Head? Successor { get; set; }
+
+        /// <summary>Whether it went on behind a write of an older epoch.</summary>
+        public bool TookOver(long epoch, long sequence) =>
+            sequence <= found.Sequence && found.Epochs.LastOrDefault(start => start.First <= sequence).Epoch == epoch;
     }
 
     private sealed class WouldWaitException : Exception;
@@ -95,6 +106,9 @@ internal sealed class VolumeSimulation : IDisposable
 
     private void Trace(string text) => _trace?.Invoke(text);
 
+    private static string StateOf(VolumeGroup group) => string.Join(", ", group.Status.Replicas.Select(replica =>
+        $"{(replica.Reached ? replica.Complete ? "complete" : "in repair" : "away")} -{replica.LackingBytes / VolumeGroup.BlockBytes} ?{replica.ToCompareBytes / VolumeGroup.BlockBytes}"));
+
     private IBlockReplica? Connect(int index) => _cut[index] ? null : new SimulatedWay(_devices[index], _volumeId, () => NextTrouble(index));
 
     private Trouble NextTrouble(int index)
@@ -130,13 +144,25 @@ internal sealed class VolumeSimulation : IDisposable
                 [.. Enumerable.Range(0, Devices).Select(Connect)], _time, parallel: false);
             group.OnWait = () => throw new WouldWaitException();
             if (!group.SealedEverywhere) _time.Advance(VolumeGroup.ReadLease);
-            _head = new Head(group);
-            Trace($"head {epoch} open: {group.Status}");
+            var head = new Head(group, BestHistory());
+            group.SyncWaits = (index, sequence) => head.SyncsWanted[index] = sequence;
+            foreach (var frozen in _frozen) frozen.Successor ??= head;
+            _head = head;
+            Trace($"head {epoch} open at {group.Status.Acknowledged}: {StateOf(group)}");
         }
         catch (VolumeHeadException e)
         {
             Trace($"head {epoch} not open: {e.Message}");
         }
+    }
+
+    // What a head that has just been opened goes on from.
+    private VolumeHistory BestHistory()
+    {
+        VolumeHistory? best = null;
+        foreach (var device in _devices)
+            if (new LocalReplica(device.Store.GetVolume(_volumeId)).Describe() is { Complete: true, History: var history } && best?.IsBehind(history) != false) best = history;
+        return best ?? throw new SimulationException("No replica is complete.");
     }
 
     private void StartWrite(Head head, bool counts = true)
@@ -160,11 +186,11 @@ internal sealed class VolumeSimulation : IDisposable
     private void RunSomething(Head head)
     {
         var index = _random.Next(Devices);
-        if (_random.Next(6) == 0 && head.Flush is { } sequence) head.Group.RunSync(index, sequence);
+        if (_random.Next(6) == 0) head.Group.RunSync(index, Math.Max(head.Flush ?? 0, head.SyncsWanted[index]));
         else head.Group.RunLane(index);
     }
 
-    // A head of before: it must not get one write through, and nobody may read from it what is not so any more.
+    // A head of before: it must not get one write through that its successor did not find, and nobody may read from it what is not so any more.
     private void RunFrozen()
     {
         if (_frozen.Count == 0) return;
@@ -177,8 +203,9 @@ internal sealed class VolumeSimulation : IDisposable
         foreach (var write in head.Writes.Where(write => write.Batch.IsDone).ToList())
         {
             head.Writes.Remove(write);
-            if (_head is not null && write.Batch.Status == ReplicaStatus.Ok)
-                throw new SimulationException($"Write {write.Value} of the head of epoch {head.Group.Epoch} was acknowledged under epoch {_head.Group.Epoch}.");
+            // It may hear late that a write was done which its successor found done; nothing else can be.
+            if (write.Batch.Status == ReplicaStatus.Ok && head.Successor is { } successor && !successor.TookOver(head.Group.Epoch, write.Batch.Last))
+                throw new SimulationException($"Write {write.Value} of the head of epoch {head.Group.Epoch} was acknowledged although epoch {successor.Group.Epoch} began without it.");
         }
     }
 
@@ -198,6 +225,7 @@ internal sealed class VolumeSimulation : IDisposable
         if (head.Flush is not null) return;
         head.Flush = head.Group.Acknowledged;
         _history.FlushBegins();
+        Trace($"flush up to {head.Flush}");
     }
 
     private void Repair(Head head)
@@ -213,7 +241,7 @@ internal sealed class VolumeSimulation : IDisposable
         {
             if (Connect(index) is not { } replica) continue;
             var joined = head.Group.TryRejoin(index, replica);
-            Trace($"device {index} is back: {joined}");
+            Trace($"device {index} is back: {joined}; {StateOf(head.Group)}");
         }
     }
 
@@ -283,6 +311,7 @@ internal sealed class VolumeSimulation : IDisposable
             Quietly(() =>
             {
                 if (head.Group.WaitDurable(sequence) is not { } status) return;
+                Trace($"flush up to {sequence} ends as {status}; {StateOf(head.Group)}");
                 if (status == ReplicaStatus.Ok) _history.IsFlushed();
                 else _history.FlushEnds();
                 head.Flush = null;
