@@ -8,7 +8,7 @@ namespace Nephos.Client.Volumes;
 /// complete replica among them. A complete replica has all writes up to its last one, so the complete one that knows most has everything that was ever
 /// acknowledged: with that one a new writer goes on. What a replica misses is noted block by block and brought to it while writes go on; until then it
 /// says of itself, durably, that it is not complete.
-/// While less than a majority is complete, the loss of one device's power must not lose what nobody else can be taken over from: then a write counts only
+/// While less than a majority is complete, one device that loses its power must not lose what was acknowledged: then a write counts only
 /// when a complete replica has it durably, and a replica gives up being complete only when another one has durably what was acknowledged.
 /// A replica that is slow or gone never holds up the others. With less than a majority, requests wait.
 /// </remarks>
