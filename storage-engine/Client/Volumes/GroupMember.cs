@@ -89,6 +89,9 @@ internal sealed class ReplicaLink(IBlockReplica replica, long repairSequence)
     /// <summary>Somebody makes writes durable.</summary>
     public bool IsSyncing { get; set; }
 
+    /// <summary>The last write it had when it came back, acknowledged or not.</summary>
+    public long FoundAt { get; init; }
+
     /// <summary>Behind which it is told to go on, when it is told what it holds.</summary>
     public long BeginsAt { get; set; }
 

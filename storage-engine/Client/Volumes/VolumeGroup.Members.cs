@@ -156,7 +156,8 @@ internal sealed partial class VolumeGroup
                 if (status == ReplicaStatus.Fenced) Fence();
                 return false;
             }
-            Attach(member, replica, complete ? history.Sequence : NotInMemory, complete, begins);
+            var link = new ReplicaLink(replica, -begins) { ConfirmedAt = _time.GetTimestamp(), FoundAt = description.History.Sequence };
+            Attach(member, link, complete ? history.Sequence : NotInMemory, complete);
             return true;
         }
     }
@@ -214,9 +215,8 @@ internal sealed partial class VolumeGroup
     }
 
     // Under the gate. From here on the member gets every write.
-    private void Attach(GroupMember member, IBlockReplica replica, long held, bool complete, long begins)
+    private void Attach(GroupMember member, ReplicaLink link, long held, bool complete)
     {
-        var link = new ReplicaLink(replica, -begins) { ConfirmedAt = _time.GetTimestamp() };
         member.Link = link;
         member.State = complete ? MemberState.Complete : MemberState.Repairing;
         member.Trouble = null;

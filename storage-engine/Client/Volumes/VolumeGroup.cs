@@ -417,7 +417,7 @@ internal sealed partial class VolumeGroup : IDisposable
         {
             if (member.Link is not { } link) continue;
             // Where there is more of it, or less, that is mended.
-            if (member != reference && (isTaken || member.Written > _acknowledged))
+            if (member != reference && (isTaken || Math.Max(member.Written, link.FoundAt) > _acknowledged))
             {
                 member.State = MemberState.Repairing;
                 foreach (var batch in _inFlight) member.Misses(batch.Span);
