@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Nephos.BlockStorage.Attachments;
 using Nephos.BlockStorage.Backups;
+using Nephos.BlockStorage.Encryption;
 using Nephos.BlockStorage.Groups;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Messages;
@@ -33,4 +34,5 @@ namespace Nephos.BlockStorage;
 [JsonSerializable(typeof(GroupSnapshot))]
 [JsonSerializable(typeof(HostState))]
 [JsonSerializable(typeof(DefaultType))]
+[JsonSerializable(typeof(VolumeKey))]
 internal sealed partial class BlockStorageJson : JsonSerializerContext;

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Nephos.BlockStorage.Attachments;
 using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Devices;
+using Nephos.BlockStorage.Encryption;
 using Nephos.BlockStorage.Groups;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Messages;
@@ -38,6 +39,7 @@ public static class BlockStorageModule
         services.AddSingleton<IBlockDevices, GrpcBlockDevices>();
         services.AddSingleton<IBackupObjects, ObjectStoreBackups>();
         services.AddSingleton<IImages, GrpcImages>();
+        services.AddSingleton<IKeyProvider>(provider => new MasterKeyFile(provider.GetRequiredService<NephosOptions>().SecretsDirectory));
         services.AddBlockStorageCore();
         services.AddHostedService<ImagePreparation>();
         services.AddReconciler<VolumeReconciler>();
@@ -91,6 +93,7 @@ public static class BlockStorageModule
         services.AddTableCache(VolumeGroup.Table);
         services.AddTableCache(GroupSnapshot.Table);
         services.AddSingleton<MessageLog>();
+        services.AddSingleton<VolumeKeys>();
         services.AddSingleton<VolumeTypeService>();
         services.AddHostedService<VolumeTypeSeed>();
         services.AddSingleton<QuotaService>();

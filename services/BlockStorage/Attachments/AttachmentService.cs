@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Nephos.BlockStorage.Encryption;
 using Nephos.BlockStorage.Qos;
 using Nephos.BlockStorage.Volumes;
 using Nephos.Kernel;
@@ -20,14 +21,15 @@ internal sealed record AttachmentWish
 }
 
 /// <summary>What a node gets when it opens an attachment.</summary>
-internal sealed record OpenedAttachment(Attachment Attachment, Volume Volume, VolumeLimits Limits)
+/// <param name="Key">What the blocks of the volume are encrypted with; empty when they are not.</param>
+internal sealed record OpenedAttachment(Attachment Attachment, Volume Volume, VolumeLimits Limits, byte[] Key)
 {
     public string ExportName => $"{Attachment.Id}.{Attachment.Token}";
 }
 
 /// <summary>Who may open a volume. No call waits for a node: ending an attachment raises the epoch, and the storage refuses the old one.</summary>
 internal sealed class AttachmentService(
-    IStateStore store, TableCache<Attachment> attachments, QosService qos, VolumeWorker worker, BlockStorageOptions options, TimeProvider time)
+    IStateStore store, TableCache<Attachment> attachments, QosService qos, VolumeKeys keys, VolumeWorker worker, BlockStorageOptions options, TimeProvider time)
 {
     private const int TokenBytes = 32;
     private const int NodeCharsMax = 255;
@@ -200,7 +202,7 @@ internal sealed class AttachmentService(
             },
             cancellationToken);
         await qos.CatchUpAsync(cancellationToken);
-        return new OpenedAttachment(attachment, volume, qos.LimitsOf(volume));
+        return new OpenedAttachment(attachment, volume, qos.LimitsOf(volume), await keys.UnwrapAsync(volume.KeyId, cancellationToken));
     }
 
     private static Attachment Visible(OperationContext operation, Attachment? attachment, string id) =>

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Nephos.BlockStorage.Qos;
@@ -68,6 +69,7 @@ internal sealed class AttachmentsGrpcService(
             ExportName = opened.ExportName,
             Qos = ToWire(opened.Limits),
             WriteQuorum = 1,
+            EncryptionKey = ByteString.CopyFrom(opened.Key),
         };
         wire.Replicas.Add(new Wire.Replica { DeviceId = opened.Volume.DeviceId });
         return wire;

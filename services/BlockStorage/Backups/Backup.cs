@@ -7,6 +7,7 @@ internal sealed record Backup
 {
     public static readonly TableSchema<Backup> Table = new TableSchema<Backup>("block-storage/backups", backup => backup.Id, BlockStorageJson.Default.Backup)
         .Index("volume", backup => backup.VolumeId)
+        .Index("key", backup => backup.KeyId)
         .Unique("idempotency", backup => backup.IdempotencyKey is { } key ? $"{backup.ProjectId}/{key}" : null);
 
     public required string Id { get; init; }
@@ -28,6 +29,9 @@ internal sealed record Backup
 
     /// <summary>What a volume needs beside its content to be as it was.</summary>
     public required BackupSource Source { get; init; }
+
+    /// <summary>The key of the volume: the content is as it was on the devices.</summary>
+    public string? KeyId { get; init; }
 
     /// <summary>The backup since which the changes are read; null when everything is.</summary>
     public string? ParentId { get; init; }

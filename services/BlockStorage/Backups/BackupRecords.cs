@@ -22,6 +22,7 @@ internal sealed class BackupRecords(IStateStore store, IBackupObjects objects, B
         operation.RequireAdmin("backup:export-import");
         var backup = BackupService.Visible(operation, await store.GetAsync(Backup.Table, id, cancellationToken), id);
         if (!backup.Done || backup.Deleting) throw BlockStorageFaults.InvalidBackup("Backup status must be available to be exported.");
+        if (backup.KeyId is not null) throw BlockStorageFaults.InvalidBackup("The content of the backup is encrypted, and its key can not be exported.");
         var record = new JsonObject
         {
             ["id"] = backup.Id,

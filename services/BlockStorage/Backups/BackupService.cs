@@ -99,6 +99,7 @@ internal sealed class BackupService(
                         Incremental = wish.Incremental,
                         DataAt = snapshot?.CreatedAt ?? time.GetUtcNow(),
                         DeviceId = volume.DeviceId,
+                        KeyId = volume.KeyId,
                         IdempotencyKey = key,
                         CreatedAt = time.GetUtcNow(),
                         Generation = 1,
@@ -219,6 +220,8 @@ internal sealed class BackupService(
                 var status = new VolumeView(volume, own, "", time.GetUtcNow()).Status;
                 if (status != VolumeStatus.Available)
                     throw BlockStorageFaults.InvalidVolume($"Volume to be restored to must be available, but it is {status.ToCinder()}.");
+                if (volume.KeyId != backup.KeyId)
+                    throw BlockStorageFaults.InvalidVolume($"Volume {volumeId} is not encrypted as backup {id} is; restore it to the volume it was made of, or to a new one.");
                 if (volume.SizeBytes < backup.SizeBytes)
                 {
                     throw BlockStorageFaults.InvalidVolume(

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Nephos.BlockStorage.Devices;
+using Nephos.BlockStorage.Encryption;
 using Nephos.BlockStorage.Messages;
 using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Volumes;
@@ -266,6 +267,7 @@ internal sealed partial class BackupSteps(
             {
                 if (await transaction.GetAsync(Backup.Table, backup.Id, cancellationToken) is not { } current) return;
                 transaction.Delete(Backup.Table, backup.Id);
+                await VolumeKeys.ReleaseAsync(transaction, current.KeyId, backup.Id, cancellationToken);
                 transaction.Put(BackupBucket.Table, new BackupBucket(backup.Bucket, time.GetUtcNow()));
                 await quotas.ChangeAsync(transaction, current.ProjectId, QuotaChange.Backups(-1, -current.SizeGib), cancellationToken);
             },

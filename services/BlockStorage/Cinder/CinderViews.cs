@@ -52,7 +52,7 @@ internal static class CinderViews
             ["links"] = Links(call, call.Route("project"), $"volumes/{volume.Id}"),
             ["user_id"] = volume.UserId,
             ["bootable"] = volume.Bootable ? "true" : "false",
-            ["encrypted"] = false,
+            ["encrypted"] = volume.KeyId is not null,
             ["replication_status"] = null,
             ["consistencygroup_id"] = null,
             ["multiattach"] = false,

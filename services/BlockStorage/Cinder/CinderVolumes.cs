@@ -32,6 +32,8 @@ internal sealed class CinderVolumes(VolumeService volumes)
         routes.Get("/volumes/{id}", async call => Answer(call, 200, await GetAsync(call), extended: true));
         routes.Put("/volumes/{id}", UpdateAsync);
         routes.Delete("/volumes/{id}", DeleteAsync);
+        routes.Get("/volumes/{id}/encryption", EncryptionAsync);
+        routes.Get("/volumes/{id}/encryption/{key}", EncryptionItemAsync);
         routes.Get("/volumes/{id}/metadata", async call => Metadata((await GetAsync(call)).Volume));
         routes.Post("/volumes/{id}/metadata", call => ChangeMetadataAsync(call, replace: false));
         routes.Put("/volumes/{id}/metadata", call => ChangeMetadataAsync(call, replace: true));
@@ -41,6 +43,28 @@ internal sealed class CinderVolumes(VolumeService volumes)
     }
 
     private Task<VolumeView> GetAsync(RestCall call) => volumes.GetAsync(call.Operation, call.Route("id"), call.Cancelled);
+
+    private async Task<JsonObject> GetEncryptionAsync(RestCall call)
+    {
+        var key = await volumes.GetEncryptionAsync(call.Operation, call.Route("id"), call.Cancelled);
+        if (key is null) return new JsonObject { ["encryption_key_id"] = null };
+        return new JsonObject
+        {
+            ["encryption_key_id"] = key.Id,
+            ["control_location"] = "front-end",
+            ["cipher"] = key.Cipher,
+            ["key_size"] = key.KeyBits,
+            ["provider"] = "luks",
+        };
+    }
+
+    private async Task<RestResult> EncryptionAsync(RestCall call) => RestResult.Json(200, await GetEncryptionAsync(call));
+
+    private async Task<RestResult> EncryptionItemAsync(RestCall call)
+    {
+        var (all, key) = (await GetEncryptionAsync(call), call.Route("key"));
+        return all.ContainsKey(key) ? RestResult.Json(200, new JsonObject { [key] = all[key]?.DeepClone() }) : throw Faults.NotFound("Volume encryption", key);
+    }
 
     internal static RestResult Answer(RestCall call, int status, VolumeView view, bool extended) =>
         RestResult.Json(status, new JsonObject { ["volume"] = CinderViews.Detail(call, view, extended) });

@@ -55,7 +55,7 @@ internal sealed partial class ImageLayers(IStateStore store, IBlockDevices devic
     }
 
     // The end of a disk need not be the end of a block.
-    private static async IAsyncEnumerable<BlockChunk> WholeBlocksAsync(IAsyncEnumerable<BlockChunk> chunks)
+    internal static async IAsyncEnumerable<BlockChunk> WholeBlocksAsync(IAsyncEnumerable<BlockChunk> chunks)
     {
         await foreach (var chunk in chunks)
         {

@@ -33,7 +33,7 @@ internal sealed record VolumeType
     public long LimitOf(string spec) => ExtraSpecs.TryGetValue(spec, out var text) && long.TryParse(text, out var value) ? value : 0;
 }
 
-/// <summary>How the operator wants volumes of a type encrypted. It is kept for tools; volumes of such a type are refused.</summary>
+/// <summary>Volumes of the type are encrypted, by their heads. The provider is kept for tools; cipher and key size count.</summary>
 internal sealed record TypeEncryption
 {
     public required string Id { get; init; }

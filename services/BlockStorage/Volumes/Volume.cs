@@ -9,6 +9,7 @@ internal sealed record Volume
 
     public static readonly TableSchema<Volume> Table = new TableSchema<Volume>("block-storage/volumes", volume => volume.Id, BlockStorageJson.Default.Volume)
         .Index("project", volume => volume.ProjectId)
+        .Index("key", volume => volume.KeyId)
         .Unique("idempotency", volume => volume.IdempotencyKey is { } key ? $"{volume.ProjectId}/{key}" : null);
 
     public required string Id { get; init; }
@@ -67,6 +68,9 @@ internal sealed record Volume
 
     /// <summary>The group that it is a member of.</summary>
     public string? GroupId { get; init; }
+
+    /// <summary>The key that its blocks are encrypted with on devices; null when they are not.</summary>
+    public string? KeyId { get; init; }
 
     public bool Deleting { get; init; }
 

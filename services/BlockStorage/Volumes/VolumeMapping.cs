@@ -27,6 +27,7 @@ internal static class VolumeMapping
             Bootable = volume.Bootable,
             ReadOnly = volume.ReadOnly,
             GroupId = volume.GroupId ?? "",
+            Encrypted = volume.KeyId is not null,
             SourceImageId = volume.SourceImageId ?? "",
             SourceSnapshotId = volume.SourceSnapshotId ?? "",
             SourceVolumeId = volume.SourceVolumeId ?? "",

@@ -1,4 +1,5 @@
 using Nephos.BlockStorage.Backups;
+using Nephos.BlockStorage.Encryption;
 using Nephos.BlockStorage.Groups;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Quotas;
@@ -44,7 +45,7 @@ internal sealed partial class VolumeService
         var privileged = operation.SeesAll;
         if (wish.Hidden && !privileged) throw Faults.Forbidden("volume:create_hidden");
         var projectId = wish.ProjectId is { } other && (privileged || other == operation.ProjectId) ? other : operation.RequireProject();
-        var volume = await PrepareAsync(operation, wish, projectId, cancellationToken);
+        var (volume, key) = await PrepareAsync(operation, wish, projectId, cancellationToken);
         if (!volume.Hidden) await quotas.CheckSizeAsync(projectId, volume.SizeGib, cancellationToken);
         try
         {
@@ -55,6 +56,7 @@ internal sealed partial class VolumeService
                     await RequireSourceAsync(transaction, volume, cancellationToken);
                     await GroupService.RequireRoomAsync(transaction, volume, cancellationToken);
                     transaction.Insert(Volume.Table, volume);
+                    if (key is not null) transaction.Insert(VolumeKey.Table, key);
                     if (!volume.Hidden)
                         await quotas.ChangeAsync(transaction, projectId, QuotaChange.Volumes(1, volume.SizeGib, volume.VolumeTypeId), cancellationToken);
                 },
@@ -76,7 +78,8 @@ internal sealed partial class VolumeService
         return await store.GetAsync(Volume.Table, volume.Id, cancellationToken) is { } now ? await ViewAsync(now, cancellationToken) : view;
     }
 
-    private async Task<Volume> PrepareAsync(OperationContext operation, VolumeWish wish, string projectId, CancellationToken cancellationToken)
+    // With the key that is to be made for it.
+    private async Task<(Volume Volume, VolumeKey? Key)> PrepareAsync(OperationContext operation, VolumeWish wish, string projectId, CancellationToken cancellationToken)
     {
         if (new[] { wish.ImageId, wish.SnapshotId, wish.VolumeId, wish.BackupId }.Count(source => source is not null) > 1)
             throw Faults.Invalid("source", "at most one of image, snapshot, volume and backup");
@@ -104,14 +107,19 @@ internal sealed partial class VolumeService
         var (sized, sourceType) = await TakeSourceAsync(operation, volume, wish, cancellationToken);
         type ??= sourceType is not null ? await types.FindByIdAsync(sourceType, cancellationToken) : null;
         type ??= await types.GetDefaultAsync(projectId, cancellationToken);
-        RequireUnencrypted(type);
-        return sized with { SizeBytes = InputRules.Size(sized.SizeBytes, wish.Hidden), VolumeTypeId = type.Id };
+        var hasContent = sized.SourceSnapshotId is not null || sized.SourceVolumeId is not null || sized.RestoreFrom is not null;
+        if (hasContent) RequireSameEncryption(sized, type);
+        var key = type.Encryption is { } encryption && !hasContent ? keys.Make(encryption) : null;
+        return (sized with { SizeBytes = InputRules.Size(sized.SizeBytes, wish.Hidden), VolumeTypeId = type.Id, KeyId = key?.Id ?? sized.KeyId }, key);
     }
 
-    // Nobody may believe that a volume is encrypted which is not.
-    private static void RequireUnencrypted(VolumeType type)
+    // Content stays as it is on the devices: nobody may believe that it is encrypted when it is not.
+    private static void RequireSameEncryption(Volume volume, VolumeType type)
     {
-        if (type.Encryption is not null) throw BlockStorageFaults.InvalidVolume($"Volume type {type.Name} asks for encryption, which this cloud does not offer.");
+        if (volume.KeyId is not null && type.Encryption is null)
+            throw BlockStorageFaults.InvalidVolume($"The content is encrypted, volumes of type {type.Name} are not.");
+        if (volume.KeyId is null && type.Encryption is not null)
+            throw BlockStorageFaults.InvalidVolume($"The content is not encrypted, volumes of type {type.Name} are.");
     }
 
     private async Task<(Volume Volume, string? TypeId)> TakeSourceAsync(
@@ -127,12 +135,12 @@ internal sealed partial class VolumeService
             var snapshot = await store.GetAsync(Snapshot.Table, snapshotId, cancellationToken);
             if (snapshot is null || !operation.CanSee(snapshot.ProjectId)) throw BlockStorageFaults.SnapshotNotFound(snapshotId);
             var origin = await store.GetAsync(Volume.Table, snapshot.VolumeId, cancellationToken);
-            return (Over(volume, snapshot.SizeBytes, "snapshot", origin) with { SourceSnapshotId = snapshotId, DeviceId = snapshot.DeviceId }, origin?.VolumeTypeId);
+            return (Over(volume, snapshot.SizeBytes, "snapshot", origin) with { SourceSnapshotId = snapshotId, DeviceId = snapshot.DeviceId, KeyId = origin?.KeyId }, origin?.VolumeTypeId);
         }
         if (wish.VolumeId is { } sourceId)
         {
             var source = Visible(operation, await store.GetAsync(Volume.Table, sourceId, cancellationToken), sourceId);
-            return (Over(volume, source.SizeBytes, "source volume", source) with { SourceVolumeId = sourceId, DeviceId = source.DeviceId }, source.VolumeTypeId);
+            return (Over(volume, source.SizeBytes, "source volume", source) with { SourceVolumeId = sourceId, DeviceId = source.DeviceId, KeyId = source.KeyId }, source.VolumeTypeId);
         }
         if (wish.BackupId is { } backupId)
         {
@@ -144,6 +152,7 @@ internal sealed partial class VolumeService
             {
                 SizeBytes = size,
                 RestoreFrom = backupId,
+                KeyId = backup.KeyId,
                 Description = volume.Description ?? backup.Source.Description,
                 Bootable = backup.Source.Bootable,
                 ImageMetadata = backup.Source.ImageMetadata,

@@ -1,4 +1,5 @@
 using Nephos.BlockStorage.Attachments;
+using Nephos.BlockStorage.Encryption;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Operators;
 using Nephos.BlockStorage.Quotas;
@@ -32,6 +33,7 @@ internal sealed partial class VolumeService(
     VolumeTypeService types,
     QuotaService quotas,
     IImages images,
+    VolumeKeys keys,
     VolumeWorker worker,
     BlockStorageOptions options,
     TimeProvider time)
@@ -42,6 +44,13 @@ internal sealed partial class VolumeService(
     {
         var volume = Visible(operation, await store.GetAsync(Volume.Table, id, cancellationToken), id);
         return await ViewAsync(volume, cancellationToken);
+    }
+
+    /// <summary>How a volume is encrypted; null when it is not.</summary>
+    public async Task<VolumeKey?> GetEncryptionAsync(OperationContext operation, string id, CancellationToken cancellationToken)
+    {
+        var volume = Visible(operation, await store.GetAsync(Volume.Table, id, cancellationToken), id);
+        return volume.KeyId is { } keyId ? await keys.FindAsync(keyId, cancellationToken) : null;
     }
 
     /// <summary>Volumes in the order they were made, the newest first.</summary>
@@ -167,7 +176,6 @@ internal sealed partial class VolumeService(
     {
         operation.RequireMember("volume:retype");
         var type = await types.GetAsync(operation, typeName, cancellationToken);
-        RequireUnencrypted(type);
         if (!Backend.Suits(type.ExtraSpecs)) throw BlockStorageFaults.InvalidVolume("Retype needs a backend that this cloud does not have.");
         var changed = await ChangeAsync(
             operation, id,
@@ -176,6 +184,7 @@ internal sealed partial class VolumeService(
                 var status = (await ViewAsync(volume, transaction, cancellationToken)).Status;
                 if (status is not (VolumeStatus.Available or VolumeStatus.InUse))
                     throw BlockStorageFaults.InvalidVolume($"Volume {id} status must be available or in-use to retype, but it is {status.ToCinder()}.");
+                RequireSameEncryption(volume, type);
                 if (volume.VolumeTypeId == type.Id) throw Faults.Invalid("new_type", $"New volume_type same as original: {typeName}.");
                 if (volume.GroupId is not null) throw BlockStorageFaults.InvalidVolume($"Volume {id} is in a group.");
                 if (volume.Hidden) return volume with { VolumeTypeId = type.Id };

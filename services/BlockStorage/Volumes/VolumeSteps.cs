@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Nephos.BlockStorage.Attachments;
 using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Devices;
+using Nephos.BlockStorage.Encryption;
 using Nephos.BlockStorage.Groups;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Messages;
@@ -17,7 +18,7 @@ namespace Nephos.BlockStorage.Volumes;
 /// <summary>The steps from what a record wants to what a device has. Each may be cut off anywhere and run twice.</summary>
 internal sealed partial class VolumeSteps(
     IStateStore store, IBlockDevices devices, ImageLayers layers, IImages images, QuotaService quotas, BackupWorker backups, BackupSteps backupSteps,
-    GroupSteps groups, DevicePlacement placement, MessageLog messages, TimeProvider time, ILogger<VolumeSteps> logger)
+    GroupSteps groups, DevicePlacement placement, VolumeKeys keys, MessageLog messages, TimeProvider time, ILogger<VolumeSteps> logger)
 {
     /// <summary>How long an image may take to be made after it was wanted.</summary>
     private static readonly TimeSpan ImagePatience = TimeSpan.FromMinutes(1);
@@ -111,6 +112,10 @@ internal sealed partial class VolumeSteps(
             }
             await devices.DeleteSnapshotAsync(device, sourceId, volume.Id, cancellationToken);
         }
+        else if (volume is { SourceImageId: { } secretImageId, KeyId: { } keyId })
+        {
+            await FillEncryptedAsync(volume, secretImageId, keyId, cancellationToken);
+        }
         else
         {
             var origin = volume.SourceSnapshotId;
@@ -125,6 +130,17 @@ internal sealed partial class VolumeSteps(
         }
         var size = volume.SizeBytes;
         return await PutAsync(volume.Id, current => current with { Provisioned = true, ProvisionedBytes = size }, cancellationToken) ?? volume;
+    }
+
+    // A layer of the image is for everybody; this content is for one key. A fill that was cut off begins anew.
+    private async Task FillEncryptedAsync(Volume volume, string imageId, string keyId, CancellationToken cancellationToken)
+    {
+        var device = volume.DeviceId!;
+        var (size, chunks) = await images.ReadAsync(imageId, cancellationToken);
+        if (size > volume.SizeBytes) throw Faults.Invalid("size", $"Image {imageId} has a disk of {size} bytes, more than the volume's {volume.SizeBytes}.");
+        await devices.DeleteAsync(device, volume.Id, cancellationToken);
+        await devices.CreateAsync(device, volume.Id, volume.SizeBytes, snapshotId: null, cancellationToken);
+        await devices.WriteAsync(device, volume.Id, volume.Epoch, keys.EncryptAsync(keyId, ImageLayers.WholeBlocksAsync(chunks), cancellationToken), cancellationToken);
     }
 
     // An attachment ended: from now on the device refuses its head. Nothing depends on the node of the head.
@@ -181,14 +197,20 @@ internal sealed partial class VolumeSteps(
 
     private async Task FillAsync(Volume volume, VolumeUpload upload, CancellationToken cancellationToken)
     {
-        var (size, chunks) = await devices.ReadAsync(volume.DeviceId!, volume.Id, upload.ImageId, span: null, cancellationToken);
+        var (size, chunks) = await ReadAsync();
         if (upload.DiskFormat == "qcow2")
         {
             var file = await Qcow2Stream.PlanAsync(size, chunks, cancellationToken);
-            (_, chunks) = await devices.ReadAsync(volume.DeviceId!, volume.Id, upload.ImageId, span: null, cancellationToken);
+            (_, chunks) = await ReadAsync();
             (size, chunks) = (file.SizeBytes, file.WriteAsync(chunks, cancellationToken));
         }
         await images.UploadAsync(upload.ImageId, size, chunks, cancellationToken);
+
+        async Task<(long, IAsyncEnumerable<BlockChunk>)> ReadAsync()
+        {
+            var (sizeBytes, stored) = await devices.ReadAsync(volume.DeviceId!, volume.Id, upload.ImageId, span: null, cancellationToken);
+            return (sizeBytes, keys.DecryptAsync(volume.KeyId, stored, cancellationToken));
+        }
     }
 
     private async Task DeleteAsync(Volume volume, CancellationToken cancellationToken)
@@ -211,6 +233,7 @@ internal sealed partial class VolumeSteps(
                 foreach (var attachment in await transaction.ListByAsync(Attachment.Table, "volume", volume.Id, cancellationToken))
                     transaction.Delete(Attachment.Table, attachment.Id);
                 transaction.Delete(Volume.Table, volume.Id);
+                await VolumeKeys.ReleaseAsync(transaction, current.KeyId, volume.Id, cancellationToken);
                 if (current.TransferId is { } transferId) transaction.Delete(Transfer.Table, transferId);
                 await GroupService.RemoveIfEmptyAsync(transaction, current, quotas, cancellationToken);
                 if (!current.Hidden)

@@ -74,7 +74,8 @@ internal sealed partial class NbdConnection : IDisposable
         catch (Exception e) when (e is SocketException or ObjectDisposedException) { }
     }
 
-    private void Run()
+    /// <summary>Serves the client until it is gone. What the thread of the connection does.</summary>
+    public void Run()
     {
         try
         {
@@ -275,6 +276,7 @@ internal sealed partial class NbdConnection : IDisposable
     {
         _writeCookies[_batch.Count] = cookie;
         _writeDurable[_batch.Count] = durable;
+        _session!.Export.Head.Prepare(in write);
         _batch.Add(write);
         return _batch.Count < BatchWritesMax || Submit();
     }
@@ -382,7 +384,9 @@ internal sealed partial class NbdConnection : IDisposable
     {
         if ((offset | (long)length) % VolumeHead.BlockBytes != 0)
             return session.Export.Head.WriteUnaligned(offset, length, _receive.Span[..length]);
-        _batch.Add(new BlockWrite { Offset = offset, Length = length, Data = _receive.Address(0) });
+        var write = new BlockWrite { Offset = offset, Length = length, Data = _receive.Address(0) };
+        session.Export.Head.Prepare(in write);
+        _batch.Add(write);
         var status = session.Export.Head.Write(_batch);
         NextBatch();
         return status;

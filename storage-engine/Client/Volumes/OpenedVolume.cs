@@ -19,6 +19,9 @@ public sealed record OpenedVolume
 
     public required IReadOnlyList<ReplicaEndpoint> Replicas { get; init; }
 
+    /// <summary>For AES-XTS, see <see cref="BlockCipher"/>; empty when the volume is not encrypted. Never log it.</summary>
+    public ReadOnlyMemory<byte> EncryptionKey { get; init; }
+
     /// <summary>Requests per second; 0 is without limit.</summary>
     public long IopsLimit { get; init; }
 
@@ -36,11 +39,12 @@ public sealed record OpenedVolume
         ReadOnly = opened.ReadOnly,
         ExportName = opened.ExportName,
         Replicas = [.. opened.Replicas.SelectMany(replica => ReplicaSet.Members(replica.DeviceId).Select(device => new ReplicaEndpoint(device, replica.Address)))],
+        EncryptionKey = opened.EncryptionKey.Memory,
         IopsLimit = opened.Qos?.Iops ?? 0,
         BytesPerSecondLimit = opened.Qos?.BytesPerSecond ?? 0,
     };
 
-    // The export name stays out of logs and of debuggers' strings.
+    // The export name and the key stay out of logs and of debuggers' strings.
     public override string ToString() => $"volume {VolumeId} by attachment {AttachmentId} at epoch {Epoch}";
 }
 

@@ -18,13 +18,19 @@ internal sealed class VolumeHead : IDisposable
 
     private readonly VolumeGroup _group;
     private readonly HeadThreads _threads;
+    private readonly BlockCipher? _cipher;
     private readonly Lock _order = new();
     private int _fencedTold;
     private long _readCount, _writeCount, _readBytes, _writtenBytes;
 
-    public VolumeHead(VolumeGroup group, Func<int, IBlockReplica?> connect, ILogger logger)
+    /// <param name="group">Its replicas.</param>
+    /// <param name="cipher">Null for a volume that is not encrypted. Belongs to the head from now on.</param>
+    /// <param name="connect">Reaches a replica again; null when it can not be.</param>
+    /// <param name="logger">For what the replicas do.</param>
+    public VolumeHead(VolumeGroup group, BlockCipher? cipher, Func<int, IBlockReplica?> connect, ILogger logger)
     {
         _group = group;
+        _cipher = cipher;
         _threads = new HeadThreads(group, connect, logger);
     }
 
@@ -56,14 +62,14 @@ internal sealed class VolumeHead : IDisposable
         ReplicaStatus status;
         if ((offset | (long)buffer.Length) % BlockBytes == 0)
         {
-            status = _group.Read(offset, buffer);
+            status = ReadBlocks(offset, buffer);
         }
         else
         {
             var start = offset / BlockBytes * BlockBytes;
             var end = RoundUp(offset + buffer.Length);
             var blocks = scratch((int)(end - start));
-            status = _group.Read(start, blocks);
+            status = ReadBlocks(start, blocks);
             if (status == ReplicaStatus.Ok) blocks.Slice((int)(offset - start), buffer.Length).CopyTo(buffer);
         }
         Interlocked.Increment(ref _readCount);
@@ -71,7 +77,21 @@ internal sealed class VolumeHead : IDisposable
         return Noted(status);
     }
 
-    /// <summary>Takes over writes of whole blocks, in order. The batch may still be read by slow replicas when this returns: see <see cref="IsReleased"/>.</summary>
+    private ReplicaStatus ReadBlocks(long offset, Span<byte> buffer)
+    {
+        var status = _group.Read(offset, buffer);
+        if (status == ReplicaStatus.Ok) _cipher?.Decrypt(offset / BlockBytes, buffer);
+        return status;
+    }
+
+    /// <summary>Makes of the data of a write, where it is, what devices are given. To be called once for each, before it is in a batch.</summary>
+    public unsafe void Prepare(in BlockWrite write)
+    {
+        // SAFETY: a write of data has its length behind its address, which stays until every replica has read it; nobody else reads it any more.
+        if (write.Kind == BlockWriteKind.Data) _cipher?.Encrypt(write.Offset / BlockBytes, new Span<byte>((void*)write.Data, (int)write.Length));
+    }
+
+    /// <summary>Takes over writes of whole blocks that were prepared, in order. The batch may still be read by slow replicas when this returns: see <see cref="IsReleased"/>.</summary>
     public ReplicaStatus Write(WriteBatch batch)
     {
         var bytes = 0L;
@@ -124,7 +144,7 @@ internal sealed class VolumeHead : IDisposable
             var buffer = new NativeBuffer(BlockBytes);
             // What is on its way may be for this block.
             _group.WaitForAll();
-            if (part < BlockBytes && _group.Read(offset - within, buffer.Span) is var read and not ReplicaStatus.Ok) return read;
+            if (part < BlockBytes && ReadBlocks(offset - within, buffer.Span) is var read and not ReplicaStatus.Ok) return read;
             if (zero) buffer.Span.Slice(within, part).Clear();
             else data[..part].CopyTo(buffer.Span[within..]);
             if (WriteOne(new BlockWrite { Offset = offset - within, Length = BlockBytes, Data = buffer.Address(0) }, buffer) is var status and not ReplicaStatus.Ok) return status;
@@ -139,6 +159,7 @@ internal sealed class VolumeHead : IDisposable
     private ReplicaStatus WriteOne(in BlockWrite write, NativeBuffer? buffer)
     {
         var batch = new WriteBatch(1) { Memory = buffer };
+        Prepare(in write);
         batch.Add(write);
         Submit(batch);
         return Finish(batch);
@@ -174,5 +195,6 @@ internal sealed class VolumeHead : IDisposable
         if (!Fenced) _group.Drain(DrainTime);
         _threads.Dispose();
         _group.Dispose();
+        _cipher?.Dispose();
     }
 }

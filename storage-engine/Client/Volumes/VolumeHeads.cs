@@ -73,7 +73,8 @@ internal sealed partial class VolumeHeads : IVolumeHeads
         {
             // A frozen head of before may still answer reads from a replica that was not reached, until its own majority is too long ago.
             if (!group.SealedEverywhere && volume.Replicas.Count > 1) _leasePassed.WaitOne(VolumeGroup.ReadLease);
-            head = new VolumeHead(group, index => ConnectAsync(volume, volume.Replicas[index], group.SizeBytes, CancellationToken.None).GetAwaiter().GetResult(), _logger);
+            var cipher = volume.EncryptionKey.IsEmpty ? null : new BlockCipher(volume.EncryptionKey.Span);
+            head = new VolumeHead(group, cipher, index => ConnectAsync(volume, volume.Replicas[index], group.SizeBytes, CancellationToken.None).GetAwaiter().GetResult(), _logger);
             var server = new NbdServer(
                 new VolumeExport(head, volume.ReadOnly), volume.ExportName, socketPath, new RateLimit(volume.IopsLimit, volume.BytesPerSecondLimit, _time));
             head.OnFenced = () =>

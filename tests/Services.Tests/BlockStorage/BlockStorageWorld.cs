@@ -8,6 +8,7 @@ using Nephos.BlockStorage;
 using Nephos.BlockStorage.Attachments;
 using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Devices;
+using Nephos.BlockStorage.Encryption;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Snapshots;
@@ -28,10 +29,12 @@ internal sealed class BlockStorageWorld : IAsyncDisposable
     public static readonly CancellationToken None = CancellationToken.None;
 
     private readonly ServiceProvider _services;
+    private readonly DirectoryInfo _secrets = Directory.CreateTempSubdirectory("nephos-volume-keys-");
 
     private BlockStorageWorld(ServiceProvider services) => _services = services;
 
     public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
+    public string SecretsDirectory => _secrets.FullName;
     public FakeDevices Devices => (FakeDevices)Get<IBlockDevices>();
     public FakeBackupObjects Objects => (FakeBackupObjects)Get<IBackupObjects>();
     public BackupService Backups => Get<BackupService>();
@@ -71,6 +74,7 @@ internal sealed class BlockStorageWorld : IAsyncDisposable
         services.AddBlockStorageCore();
         BlockStorageWorld? world = null;
         services.AddSingleton(_ => world!.Time);
+        services.AddSingleton<IKeyProvider>(_ => new MasterKeyFile(world!.SecretsDirectory));
         world = new BlockStorageWorld(services.BuildServiceProvider());
         foreach (var hosted in world._services.GetServices<IHostedService>()) await hosted.StartAsync(None);
         return world;
@@ -102,5 +106,6 @@ internal sealed class BlockStorageWorld : IAsyncDisposable
     {
         foreach (var hosted in _services.GetServices<IHostedService>()) await hosted.StopAsync(None);
         await _services.DisposeAsync();
+        _secrets.Delete(recursive: true);
     }
 }

@@ -76,6 +76,25 @@ public sealed class CinderContractTests(BlockStorageHost host) : IClassFixture<B
     }
 
     [Fact]
+    public async Task B39_A_type_with_encryption_makes_volumes_that_say_so()
+    {
+        var (_, body) = await host.CallAsync("admin", HttpMethod.Post, "types", """{"volume_type":{"name":"sealed"}}""");
+        var type = (string)body!["volume_type"]!["id"]!;
+        const string wanted = """{"encryption":{"provider":"luks","cipher":"aes-xts-plain64","key_size":256,"control_location":"front-end"}}""";
+        Assert.Equal(200, (await host.CallAsync("admin", HttpMethod.Post, $"types/{type}/encryption", wanted)).Status);
+        var volume = await MakeVolumeAsync(more: ",\"volume_type\":\"sealed\"");
+        (_, body) = await host.CallAsync("alice", HttpMethod.Get, $"volumes/{volume}");
+        Assert.True((bool)body!["volume"]!["encrypted"]!);
+        (_, body) = await host.CallAsync("alice", HttpMethod.Get, $"volumes/{volume}/encryption");
+        Assert.Equal("cipher control_location encryption_key_id key_size provider", string.Join(' ', Keys(body)));
+        Assert.Equal(256, (int)body!["key_size"]!);
+        Assert.Equal(404, (await host.CallAsync("alice", HttpMethod.Get, $"volumes/{volume}/encryption/key")).Status);
+        (_, body) = await host.CallAsync("alice", HttpMethod.Get, $"volumes/{await MakeVolumeAsync()}/encryption");
+        Assert.Null(body!["encryption_key_id"]);
+        Assert.Equal(400, (await host.CallAsync("admin", HttpMethod.Delete, $"types/{type}/encryption/{type}")).Status);
+    }
+
+    [Fact]
     public async Task Groups_and_their_snapshots_have_the_keys_of_their_versions()
     {
         var (status, body) = await host.CallAsync("admin", HttpMethod.Post, "group_types", """{"group_type":{"name":"kind"}}""");

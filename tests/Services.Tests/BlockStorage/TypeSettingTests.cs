@@ -86,17 +86,6 @@ public sealed class TypeSettingTests
     }
 
     [Fact]
-    public async Task A_type_with_a_record_of_encryption_makes_no_volume_that_is_not_encrypted()
-    {
-        await using var world = await BlockStorageWorld.StartAsync();
-        var type = await world.Types.CreateAsync(world.Admin, "secret", null, isPublic: true, NoSpecs, None);
-        await world.Types.SetEncryptionAsync(world.Admin, type.Id, _ => world.Types.MakeEncryption("luks", "aes-xts-plain64", 256, null), None);
-        await Assert.ThrowsAsync<FaultException>(() => world.CreateAsync(new VolumeWish { SizeBytes = BlockStorageWorld.Gib, VolumeType = "secret" }));
-        await Assert.ThrowsAsync<FaultException>(
-            () => world.Types.SetEncryptionAsync(world.Admin, type.Id, old => old! with { ControlLocation = "somewhere" }, None));
-    }
-
-    [Fact]
     public async Task A_project_has_its_own_default_type_and_the_class_its_own_limits()
     {
         await using var world = await BlockStorageWorld.StartAsync();
