@@ -66,7 +66,9 @@ internal sealed class ObjectRingGrpcService(IObjectRing ring) : Wire.ObjectRing.
         return ToWire(ring.GetStatus());
     }
 
-    private static FaultException Refuse(ArgumentException refused) => Faults.Invalid(refused.ParamName ?? "device", refused.Message);
+    // The runtime adds the name of the parameter to the message; the fault says it already.
+    private static FaultException Refuse(ArgumentException refused) =>
+        Faults.Invalid(refused.ParamName ?? "device", refused.Message.Split(" (Parameter '", 2)[0]);
 
     private static Wire.RingStatus ToWire(RingStatus status) => new()
     {
