@@ -262,8 +262,8 @@ internal sealed partial class VolumeService(
         var again = wanted.ImageId.Length > 0 && view.Volume.Upload?.ImageId == wanted.ImageId;
         if ((again && view.Volume.Upload!.ImageMade) || (wanted.ImageId.Length > 0 && await images.ExistsAsync(wanted.ImageId, cancellationToken)))
             return (wanted.ImageId, view);
-        // Whoever made an image of a hidden volume saw the image become active, which is a moment before the volume is done with it.
-        for (var round = 0; !again && view.Volume.Hidden && view.Status == VolumeStatus.Uploading && round < RoundsForUpload; round++)
+        // An image becomes active a moment before its volume is done with it.
+        for (var round = 0; !again && round < RoundsForUpload && await HasFilledImageAsync(operation, view.Volume, cancellationToken); round++)
         {
             await worker.RunSoonAsync(id, cancellationToken);
             view = await GetAsync(operation, id, cancellationToken);
@@ -302,6 +302,9 @@ internal sealed partial class VolumeService(
             (current, _) => Task.FromResult(current.Upload is { } now && now.ImageId == upload.ImageId ? current with { Upload = change(now) } : current),
             cancellationToken);
     }
+
+    private async Task<bool> HasFilledImageAsync(OperationContext operation, Volume volume, CancellationToken cancellationToken) =>
+        volume.Upload is { ImageMade: true } upload && await images.FindAsync(operation, upload.ImageId, cancellationToken) is { Active: true };
 
     private static void RequireUploadable(VolumeView view, bool force)
     {

@@ -252,10 +252,10 @@ public sealed class VolumeTests
     }
 
     [Fact]
-    public async Task A_server_disk_whose_image_is_there_already_gives_the_next_image_without_a_refusal()
+    public async Task A_volume_whose_image_is_there_already_gives_the_next_image_without_a_refusal()
     {
         await using var world = await StartAsync();
-        var disk = await world.CreateAsync(new VolumeWish { Name = "disk", SizeBytes = Gib, Hidden = true, ProjectId = "project-a" }, world.Service);
+        var disk = await world.CreateAsync();
         world.Devices.Before = call =>
         {
             if (call == "delete-snapshot") throw Faults.Unavailable("not now");
@@ -271,7 +271,7 @@ public sealed class VolumeTests
         Assert.Contains(second, world.Images.Uploads.Keys);
 
         Task<(string ImageId, VolumeView View)> UploadAsync() => world.Volumes.UploadAsync(
-            world.Service, disk.Volume.Id, new VolumeUpload("", "img", "raw", "bare"), NoProperties, "private", false, true, None);
+            world.User, disk.Volume.Id, new VolumeUpload("", "img", "raw", "bare"), NoProperties, "private", false, false, None);
     }
 
     [Fact]
