@@ -71,7 +71,7 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         var local = new LocalBlobNode(devices, ledger);
         IBlobNode node = cluster.IsAlone ? local : new ClusterBlobNode(local, devices, cluster);
         var payloads = new PayloadStore(node, pins, options.Payloads, time);
-        var directory = new ShardDirectory(shards, cluster, master, time) { Names = new ShardedNamespace(map, shards, payloads, pins, time) };
+        var directory = new ShardDirectory(shards, cluster, master, time) { Names = new ShardedNamespace(map, shards, devices, payloads, pins, time) };
         var upkeep = new Upkeep(
             devices, shards, node, payloads, ledger, cluster, new ReferenceTable(directory), options.Upkeep, host, loggers.CreateLogger<Upkeep>());
         var keeper = new RingKeeper(devices, upkeep, cluster, [.. options.Devices.Select(d => d.ToRing())], master, weights);

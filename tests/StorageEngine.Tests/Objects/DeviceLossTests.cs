@@ -172,13 +172,45 @@ public sealed class DeviceLossTests : IAsyncLifetime
             });
             Assert.Equal(EngineFailure.Full, failure.Failure);
             Assert.Equal(Bytes(1_000_000, 0), await fixture.GetAsync(keys[0]));
+
+            // Nor what travels in a record, once the devices were looked at: what they keep free is for what follows.
+            await fixture.WaitUntilAsync(s => s.Devices.Count(d => d.State == DeviceState.Full) >= 3, "full devices");
+            await WaitUntilAsync(isFull: true, () => fixture.PutAsync("inline", Bytes(100)));
+            await WaitUntilAsync(isFull: true, () => fixture.CreateBucketAsync(name: new BucketName("account", "more")));
             foreach (var key in keys)
             {
                 Assert.True((await fixture.DeleteAsync(key)).Existed);
             }
 
             await fixture.WaitUntilAsync(s => s.Devices.All(d => d.State == DeviceState.Online), "room again");
-            Assert.True((await fixture.PutAsync("again", Bytes(1_000_000))).IsOk);
+            await WaitUntilAsync(isFull: false, () => fixture.PutAsync("again", Bytes(1_000_000)));
+            Assert.Equal(Bytes(1_000_000), await fixture.GetAsync("again"));
+        }
+    }
+
+    /// <summary>Tries until the answer is the wanted one: the engine looks at its devices from time to time.</summary>
+    private static async Task WaitUntilAsync(bool isFull, Func<Task> attempt)
+    {
+        for (var n = 0; ; n++)
+        {
+            try
+            {
+                await attempt();
+                if (!isFull)
+                {
+                    return;
+                }
+            }
+            catch (ObjectEngineException failure) when (failure.Failure == EngineFailure.Full)
+            {
+                if (isFull)
+                {
+                    return;
+                }
+            }
+
+            Assert.True(n < 400, $"The devices do not come to be {(isFull ? "full" : "free")}.");
+            await Task.Delay(50);
         }
     }
 

@@ -13,6 +13,7 @@ internal sealed partial class DeviceSet(
     private readonly Dictionary<int, DeviceSlot> _slots = slots.ToDictionary(s => s.Number);
     private readonly ConcurrentDictionary<int, DateTimeOffset> _away = new();
     private volatile Ring _ring = ring;
+    private volatile IReadOnlySet<int> _full = new HashSet<int>();
 
     /// <summary>As of now: whoever needs it twice takes it once.</summary>
     public Ring Ring => _ring;
@@ -79,7 +80,27 @@ internal sealed partial class DeviceSet(
             }
         }
 
+        _full = GetStatus().Where(d => d.State == DeviceState.Full).Select(d => d.Id).ToHashSet();
         return anyBack;
+    }
+
+    /// <summary>False when so many of the devices are full, as of the last check, that a majority would have to use what they keep free.</summary>
+    public bool HaveRoom(IEnumerable<int> members)
+    {
+        var full = _full;
+        if (full.Count == 0)
+        {
+            return true;
+        }
+
+        var (count, withRoom) = (0, 0);
+        foreach (var device in members)
+        {
+            count++;
+            withRoom += full.Contains(device) ? 0 : 1;
+        }
+
+        return withRoom > count / 2;
     }
 
     /// <summary>The device can be used, as far as is known here.</summary>

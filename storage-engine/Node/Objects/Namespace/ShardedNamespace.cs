@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Nephos.Client.Objects;
+using Nephos.Node.Objects.Devices;
 using Nephos.Node.Objects.Groups;
 using static Nephos.Node.Objects.Namespace.NamespaceBounds;
 
@@ -7,7 +8,7 @@ namespace Nephos.Node.Objects.Namespace;
 
 /// <summary>The namespace over its shards: bounds what comes in, finds the shard of the account, looks after payload that was handed over.</summary>
 internal sealed class ShardedNamespace(
-    ShardMap map, ImmutableArray<IndexShard> shards, PayloadStore payloads, BlobPins pins, TimeProvider time) : IObjectNamespace
+    ShardMap map, ImmutableArray<IndexShard> shards, DeviceSet devices, PayloadStore payloads, BlobPins pins, TimeProvider time) : IObjectNamespace
 {
     public ValueTask<Outcome<AccountRecord>> GetAccountAsync(string account, CancellationToken cancellationToken)
     {
@@ -34,7 +35,7 @@ internal sealed class ShardedNamespace(
     {
         CheckBucket(bucket.Name);
         CheckMetadata(bucket.Metadata);
-        return await ShardOf(bucket.Name.Account).ExecuteAsync(rows => BucketOperations.Create(rows, bucket), cancellationToken);
+        return await WithRoom(ShardOf(bucket.Name.Account)).ExecuteAsync(rows => BucketOperations.Create(rows, bucket), cancellationToken);
     }
 
     public ValueTask<Outcome<BucketRecord>> GetBucketAsync(BucketName bucket, CancellationToken cancellationToken)
@@ -113,7 +114,7 @@ internal sealed class ShardedNamespace(
     public async ValueTask<Outcome<UploadRecord>> StartUploadAsync(StartUpload request, CancellationToken cancellationToken)
     {
         CheckObject(request.Bucket, request.Object);
-        return await ShardOf(request.Bucket.Account).ExecuteAsync(rows => UploadOperations.Start(rows, request), cancellationToken);
+        return await WithRoom(ShardOf(request.Bucket.Account)).ExecuteAsync(rows => UploadOperations.Start(rows, request), cancellationToken);
     }
 
     public ValueTask<Outcome<UploadRecord>> GetUploadAsync(
@@ -198,12 +199,19 @@ internal sealed class ShardedNamespace(
     private async ValueTask<Outcome<T>> HandOverAsync<T>(
         Payload payload, string account, Func<RowTransaction, Outcome<T>> evaluate, CancellationToken cancellationToken)
     {
+        var shard = ShardOf(account);
+        if (!devices.HaveRoom(shard.MemberDevices))
+        {
+            await payloads.ReleaseAsync(payload, CancellationToken.None);
+            throw NoRoom();
+        }
+
         Outcome<T> outcome;
         try
         {
             // Not cancelled half way: once it waits for the commit, the blobs are the commit's.
             cancellationToken.ThrowIfCancellationRequested();
-            outcome = await ShardOf(account).ExecuteAsync(evaluate, CancellationToken.None);
+            outcome = await shard.ExecuteAsync(evaluate, CancellationToken.None);
         }
         catch (ObjectEngineException)
         {
@@ -228,6 +236,11 @@ internal sealed class ShardedNamespace(
 
         return outcome;
     }
+
+    /// <summary>What makes the index larger is refused while the shard's devices are full: what they keep free is for deletes and for compaction.</summary>
+    private IndexShard WithRoom(IndexShard shard) => devices.HaveRoom(shard.MemberDevices) ? shard : throw NoRoom();
+
+    private static ObjectEngineException NoRoom() => new(EngineFailure.Full, "The devices have no room for new records; delete something first.");
 
     private IndexShard ShardOf(string account) => shards[map.ShardOfAccount(account)];
 }
