@@ -49,10 +49,10 @@ public sealed class ObjectStoreProcessesTests(ITestOutputHelper output)
         load.Start();
         for (var store = 0; store < Stores; store++)
         {
-            await UntilAcknowledgedAsync(load, 200);
+            await UntilAcknowledgedAsync(load, 100);
             stores[store].Kill();
             await stores[store].WaitForExitAsync();
-            await UntilAcknowledgedAsync(load, 200);
+            await UntilAcknowledgedAsync(load, 100);
             output.WriteLine($"killed {RoleProcesses.StoreName(store)}: longest pause so far {load.LongestPause.TotalSeconds:f1} s, {load.Acknowledged} puts, {load.Read} gets");
             stores[store] = cloud.StartStore(store);
             await UntilSettledAsync(ring, headers);
@@ -63,12 +63,13 @@ public sealed class ObjectStoreProcessesTests(ITestOutputHelper output)
         Assert.Empty(load.Wrong);
         Assert.True(load.LongestPause < PauseMax, $"Nothing was done for {load.LongestPause}.");
 
-        // The ring on the running store: a drained device is emptied, leaves, and comes back.
+        // The ring on the running store: a drained device leaves, and comes back. What it missed the deletion of while it was away may stay on it for an hour.
         await ring.SetDeviceWeightAsync(new StorageWire.DeviceWeight { Device = 0, Weight = 0 }, headers);
         await UntilAsync(async () => await ring.GetRingAsync(new StorageWire.GetRingRequest(), headers) is { Settled: true, ReplicasToMove: 0 } status
-            && status.Devices.Single(d => d.Device == 0) is { Replicas: 0, LiveBytes: 0 });
+            && status.Devices.Single(d => d.Device == 0).Replicas == 0);
         await ring.RemoveDeviceAsync(new StorageWire.RemoveDeviceRequest { Device = 0 }, headers);
         await UntilAsync(async () => (await ring.GetRingAsync(new StorageWire.GetRingRequest(), headers)).Devices.All(d => d.Device != 0));
+        await load.CheckAllAsync();
         await ring.AddDeviceAsync(new StorageWire.DeviceWeight { Device = 0, Weight = 1 }, headers);
         await UntilAsync(async () => await ring.GetRingAsync(new StorageWire.GetRingRequest(), headers) is { Settled: true, ReplicasToMove: 0 } status
             && status.Devices.Single(d => d.Device == 0).Replicas > 0);

@@ -122,7 +122,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
             _checkWanted.TrySetResult();
             while (true)
             {
-                await WaitForCheckAsync(Check.HasSuspects ? _options.SuspectPeriod : _options.FullCheckPeriod);
+                await WaitForCheckAsync(Check.AtRisk + Check.Missing > 0 ? _options.RiskPeriod : Check.HasSuspects ? _options.SuspectPeriod : _options.FullCheckPeriod);
                 try
                 {
                     if (!IsKeeper)
@@ -365,6 +365,9 @@ public sealed record UpkeepOptions
     public TimeSpan RingPeriod { get; init; } = TimeSpan.FromSeconds(1);
 
     public TimeSpan FullCheckPeriod { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Time until the next full check when the last one left something at risk: what is counted then is soon out of date.</summary>
+    public TimeSpan RiskPeriod { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Time until the next full check when the last one found blobs that nothing seems to refer to.</summary>
     public TimeSpan SuspectPeriod { get; init; } = TimeSpan.FromMinutes(1);
