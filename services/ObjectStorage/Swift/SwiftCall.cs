@@ -75,6 +75,10 @@ internal sealed class SwiftCall(HttpContext http, SwiftPath path, OperationConte
 /// <summary>Swift's times: seconds since 1970 with five decimals, and HTTP dates rounded up.</summary>
 internal static class SwiftTime
 {
+    /// <summary>Bytes that the round-trip format needs.</summary>
+    public const int IsoBufferBytes = 27;
+
+    private const int IsoLength = 26;
     private const long TicksPerStep = TimeSpan.TicksPerMillisecond / 100;
 
     /// <summary>To the ten microseconds that the five decimals hold.</summary>
@@ -93,6 +97,16 @@ internal static class SwiftTime
         return time.AddTicks(part == 0 ? 0 : TimeSpan.TicksPerSecond - part).UtcDateTime.ToString("R", CultureInfo.InvariantCulture);
     }
 
-    /// <summary>As listings write it.</summary>
-    public static string Iso(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.ffffff", CultureInfo.InvariantCulture);
+    /// <summary>As listings write it, to the microsecond.</summary>
+    public static string Iso(DateTimeOffset time) => RoundTrip(time).ToString("O", CultureInfo.InvariantCulture)[..IsoLength];
+
+    /// <summary>The same without a string for each.</summary>
+    public static ReadOnlySpan<byte> Iso(DateTimeOffset time, Span<byte> buffer)
+    {
+        RoundTrip(time).TryFormat(buffer, out _, "O", CultureInfo.InvariantCulture);
+        return buffer[..IsoLength];
+    }
+
+    /// <summary>Of no kind, so that the format ends with the fraction: seven digits.</summary>
+    private static DateTime RoundTrip(DateTimeOffset time) => DateTime.SpecifyKind(time.UtcDateTime, DateTimeKind.Unspecified);
 }

@@ -14,6 +14,15 @@ internal sealed record SwiftListing
 
     private static readonly JsonWriterOptions Options = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    private static readonly JsonEncodedText BytesName = JsonEncodedText.Encode("bytes");
+    private static readonly JsonEncodedText HashName = JsonEncodedText.Encode("hash");
+    private static readonly JsonEncodedText NameName = JsonEncodedText.Encode("name");
+    private static readonly JsonEncodedText TypeName = JsonEncodedText.Encode("content_type");
+    private static readonly JsonEncodedText ModifiedName = JsonEncodedText.Encode("last_modified");
+
+    /// <summary>About so many bytes make an entry in JSON; more are taken as needed.</summary>
+    private const int EntryBytes = 192;
+
     public required string Format { get; init; }
     public string Prefix { get; init; } = "";
     public string Delimiter { get; init; } = "";
@@ -84,7 +93,7 @@ internal sealed record SwiftListing
     {
         var body = Format switch
         {
-            "json" => Json(writer =>
+            "json" => Json(entries.Count, writer =>
             {
                 foreach (var entry in entries)
                 {
@@ -130,18 +139,19 @@ internal sealed record SwiftListing
         var shown = leavesOutPrefixes ? [.. entries.Where(entry => !entry.IsPrefix && entry.Name != Prefix)] : entries;
         var body = Format switch
         {
-            "json" => Json(writer =>
+            "json" => Json(shown.Count, writer =>
             {
+                Span<byte> time = stackalloc byte[SwiftTime.IsoBufferBytes];
                 foreach (var entry in shown)
                 {
                     writer.WriteStartObject();
                     if (entry.Object is { } found)
                     {
-                        writer.WriteNumber("bytes", SwiftLargeObjects.ListedSize(found));
-                        writer.WriteString("hash", SwiftLargeObjects.ListedHash(found));
-                        writer.WriteString("name", found.Key);
-                        writer.WriteString("content_type", TypeOf(found));
-                        writer.WriteString("last_modified", SwiftTime.Iso(found.Modified));
+                        writer.WriteNumber(BytesName, SwiftLargeObjects.ListedSize(found));
+                        writer.WriteString(HashName, SwiftLargeObjects.ListedHash(found));
+                        writer.WriteString(NameName, found.Key);
+                        writer.WriteString(TypeName, TypeOf(found));
+                        writer.WriteString(ModifiedName, SwiftTime.Iso(found.Modified, time));
                         if (SwiftSymlinks.ListedTarget(found) is { } link)
                         {
                             writer.WriteString("symlink_path", link);
@@ -225,17 +235,18 @@ internal sealed record SwiftListing
 
     private static ReadOnlyMemory<byte> Plain(IEnumerable<string> names)
     {
-        var text = new StringBuilder();
+        var text = new ArrayBufferWriter<byte>(4096);
         foreach (var name in names)
         {
-            text.Append(name).Append('\n');
+            Encoding.UTF8.GetBytes(name, text);
+            text.Write("\n"u8);
         }
-        return Encoding.UTF8.GetBytes(text.ToString());
+        return text.WrittenMemory;
     }
 
-    private static ReadOnlyMemory<byte> Json(Action<Utf8JsonWriter> write)
+    private static ReadOnlyMemory<byte> Json(int entries, Action<Utf8JsonWriter> write)
     {
-        var buffer = new ArrayBufferWriter<byte>(4096);
+        var buffer = new ArrayBufferWriter<byte>(256 + (entries * EntryBytes));
         using var writer = new Utf8JsonWriter(buffer, Options);
         writer.WriteStartArray();
         write(writer);

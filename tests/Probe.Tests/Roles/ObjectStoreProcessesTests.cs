@@ -19,7 +19,7 @@ public sealed class ObjectStoreProcessesTests(ITestOutputHelper output)
 
     private static readonly TimeSpan HealPatience = TimeSpan.FromMinutes(3);
 
-    [EtcdFact(OnlyWith = "NEPHOS_STORAGE_PROCESSES")]
+    [EtcdFact]
     public async Task Killing_one_storage_process_after_the_other_loses_nothing_and_work_goes_on()
     {
         await using var cloud = RoleProcesses.Create("identity", "object");

@@ -16,20 +16,6 @@ public sealed class EtcdFactAttribute : FactAttribute
             Skip = "etcd is not installed (Debian: etcd-server)";
         }
     }
-
-    /// <summary>A variable of the environment that has to be set as well: for tests that take long or are known to fail (docs/STATUS.md).</summary>
-    public string OnlyWith
-    {
-        get;
-        set
-        {
-            field = value;
-            if (Environment.GetEnvironmentVariable(value) is null)
-            {
-                Skip ??= $"runs when {value} is set";
-            }
-        }
-    } = "";
 }
 
 /// <summary>A cloud of one process per role on a real etcd, on free ports, in a folder that goes with it.</summary>

@@ -40,10 +40,17 @@ internal ref struct ObjectLister
         var end = _request.EndMarker.Length == 0 ? _to : Least(_to, Beginning(_request.EndMarker));
         var steps = 0;
         string? steppedKey = null;
-        while (_cursor.IsValid && _cursor.Key.SequenceCompareTo(end) < 0)
+        while (_cursor.IsValid)
         {
-            var key = RowKeys.ReadText(_cursor.Key[_table.Length..], out var textBytes);
-            var isLatest = BinaryPrimitives.ReadUInt64BigEndian(_cursor.Key[(_table.Length + textBytes)..]) == 0;
+            // Asked for once: each time is a call into the database.
+            var row = _cursor.Key;
+            if (row.SequenceCompareTo(end) >= 0)
+            {
+                break;
+            }
+
+            var key = RowKeys.ReadText(row[_table.Length..], out var textBytes);
+            var isLatest = BinaryPrimitives.ReadUInt64BigEndian(row[(_table.Length + textBytes)..]) == 0;
             if (!_request.Versions && !isLatest)
             {
                 // Older versions of one key: a few steps, then a jump to the next key.
