@@ -157,7 +157,13 @@ public sealed class DeviceLossTests : IAsyncLifetime
     {
         await _fixture.DisposeAsync();
         var fixture = new EngineFixture();
-        fixture.Options = fixture.Options with { Device = fixture.Options.Device with { CapacityBytes = 16 << 20 } };
+        var upkeep = fixture.Options.Upkeep;
+        fixture.Options = fixture.Options with
+        {
+            Device = fixture.Options.Device with { CapacityBytes = 16 << 20 },
+            // What a refused write left behind would be room again.
+            Upkeep = upkeep with { CompactionPeriod = TimeSpan.FromHours(1) },
+        };
         await using (await fixture.OpenAsync())
         {
             await fixture.CreateBucketAsync();
@@ -182,6 +188,8 @@ public sealed class DeviceLossTests : IAsyncLifetime
                 Assert.True((await fixture.DeleteAsync(key)).Existed);
             }
 
+            fixture.Options = fixture.Options with { Upkeep = upkeep with { CompactionPeriod = TimeSpan.FromMilliseconds(200) } };
+            await fixture.ReopenAsync();
             await fixture.WaitUntilAsync(s => s.Devices.All(d => d.State == DeviceState.Online), "room again");
             await WaitUntilAsync(isFull: false, () => fixture.PutAsync("again", Bytes(1_000_000)));
             Assert.Equal(Bytes(1_000_000), await fixture.GetAsync("again"));
