@@ -3,6 +3,7 @@ using System.Text;
 using Nephos.BlockStorage.Encryption;
 using Nephos.BlockStorage.Qos;
 using Nephos.BlockStorage.Volumes;
+using Nephos.Client.Volumes;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;

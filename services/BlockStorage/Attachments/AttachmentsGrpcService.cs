@@ -5,6 +5,7 @@ using Nephos.BlockStorage.Qos;
 using Nephos.BlockStorage.Volumes;
 using Nephos.BlockStorage.VolumeTypes;
 using Nephos.Hosting.Grpc;
+using Nephos.Client.Volumes;
 using Nephos.Kernel;
 using Nephos.Kernel.State;
 using Wire = Nephos.Protos.BlockStorage.V1;
@@ -67,7 +68,7 @@ internal sealed class AttachmentsGrpcService(
             SizeBytes = opened.Volume.ProvisionedBytes,
             ReadOnly = opened.Attachment.ReadOnly,
             ExportName = opened.ExportName,
-            Qos = ToWire(opened.Limits),
+            Qos = opened.Limits.ToWire(),
             WriteQuorum = 1,
             EncryptionKey = ByteString.CopyFrom(opened.Key),
         };
@@ -105,7 +106,7 @@ internal sealed class AttachmentsGrpcService(
                 var volume = volumeCache.Get(attachment.VolumeId);
                 var wire = new Wire.AttachmentChanged
                 {
-                    Attachment = attachment.ToWire(time.GetUtcNow()), Qos = ToWire(volume is null ? default : qos.LimitsOf(volume)), VolumeSizeBytes = volume?.ProvisionedBytes ?? 0, VolumeEpoch = volume?.Epoch ?? 0,
+                    Attachment = attachment.ToWire(time.GetUtcNow()), Qos = (volume is null ? default : qos.LimitsOf(volume)).ToWire(), VolumeSizeBytes = volume?.ProvisionedBytes ?? 0, VolumeEpoch = volume?.Epoch ?? 0,
                 };
                 if (sent.TryGetValue(one, out var before) && before.Equals(wire)) continue;
                 sent[one] = wire;
@@ -128,8 +129,6 @@ internal sealed class AttachmentsGrpcService(
             ? [id]
             : [.. attachmentCache.List().Where(attachment => volumeCache.Get(attachment.VolumeId) is { } volume && concerned(volume)).Select(attachment => attachment.Id)];
     }
-
-    private static Wire.QosLimits ToWire(VolumeLimits limits) => new() { Iops = limits.Iops, BytesPerSecond = limits.BytesPerSecond };
 
     private static string? Given(string text) => text.Length > 0 ? text : null;
 }

@@ -1,5 +1,6 @@
 using Nephos.BlockStorage.Volumes;
 using Nephos.BlockStorage.VolumeTypes;
+using Nephos.Client.Volumes;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
@@ -132,8 +133,8 @@ internal sealed class QosService(IStateStore store, TableCache<QosSpecs> specsCa
     public VolumeLimits LimitsOf(Volume volume)
     {
         if (types.Get(volume.VolumeTypeId) is not { } type) return default;
-        var own = new VolumeLimits(type.LimitOf(VolumeType.IopsSpec), type.LimitOf(VolumeType.BytesSpec));
-        return type.QosSpecsId is { } id && specsCache.Get(id) is { } specs ? own.And(VolumeLimits.Of(specs.Specs, volume.SizeGib)) : own;
+        var own = new VolumeLimits(new IoLimits(type.LimitOf(VolumeType.IopsSpec), type.LimitOf(VolumeType.BytesSpec)));
+        return type.QosSpecsId is { } id && specsCache.Get(id) is { } specs ? own.And(SpecLimits.Of(specs.Specs, volume.SizeGib)) : own;
     }
 
     /// <summary>Waits until <see cref="LimitsOf"/> knows everything that was committed before.</summary>

@@ -62,7 +62,7 @@ internal sealed partial class VolumeGrowth(
         var head = heads.List().FirstOrDefault(head => head.AttachmentId == attachmentId && !head.Fenced);
         // One that is not open yet is opened with the size and the limits of that moment.
         if (head is null) return;
-        heads.SetLimits(attachmentId, changed.Qos?.Iops ?? 0, changed.Qos?.BytesPerSecond ?? 0);
+        heads.SetLimits(attachmentId, VolumeLimits.From(changed.Qos));
         if (!Guid.TryParse(changed.Attachment.InstanceId, out var instanceId)) return;
         if (head.SizeBytes < changed.VolumeSizeBytes)
         {

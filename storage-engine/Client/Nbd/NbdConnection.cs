@@ -206,7 +206,7 @@ internal sealed partial class NbdConnection : IDisposable
         }
         var error = Check(session, in request);
         if (error != NbdError.None) return Fail(session, in request, error);
-        if (!WaitForRate(request.Length)) return false;
+        if (!WaitForRate(request.Length, KindOf(request.Command))) return false;
         var durable = (request.Flags & NbdCommandFlags.Fua) != 0;
         switch (request.Command)
         {
@@ -228,10 +228,17 @@ internal sealed partial class NbdConnection : IDisposable
         }
     }
 
-    // Waiting here leaves requests in the socket, where they hold back the client.
-    private bool WaitForRate(uint length)
+    private static IoKind KindOf(NbdCommand command) => command switch
     {
-        var wait = _rate.Take(length);
+        NbdCommand.Read => IoKind.Read,
+        NbdCommand.Write or NbdCommand.WriteZeroes or NbdCommand.Trim => IoKind.Write,
+        _ => IoKind.Other,
+    };
+
+    // Waiting here leaves requests in the socket, where they hold back the client.
+    private bool WaitForRate(uint length, IoKind kind)
+    {
+        var wait = _rate.Take(length, kind);
         if (wait == TimeSpan.Zero) return true;
         return Submit() && SendAnswers() && !_closing.Wait(wait);
     }
@@ -354,7 +361,7 @@ internal sealed partial class NbdConnection : IDisposable
         // Nothing that answers to the protocol sends so much; receiving gigabytes to say no helps nobody.
         if (request.Length > 2 * NbdProtocol.PayloadBytesMax) return false;
         var error = Check(session, in request);
-        if (error == NbdError.None && !WaitForRate(request.Length)) return false;
+        if (error == NbdError.None && !WaitForRate(request.Length, IoKind.Write)) return false;
         var status = ReplicaStatus.Ok;
         var have = end - payloadStart;
         _receive.Span[payloadStart..end].CopyTo(_receive.Span);

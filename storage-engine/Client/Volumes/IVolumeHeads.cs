@@ -18,8 +18,8 @@ public interface IVolumeHeads : IAsyncDisposable
     /// <exception cref="VolumeHeadException">The attachment is not open here, or the size is smaller than it was.</exception>
     Task ResizeAsync(Guid attachmentId, long sizeBytes, CancellationToken cancellationToken);
 
-    /// <summary>Changes the limits of a volume from the next request on; 0 is without limit. Does nothing when the attachment is not open here.</summary>
-    void SetLimits(Guid attachmentId, long iops, long bytesPerSecond);
+    /// <summary>Changes the limits of a volume from the next request on. Does nothing when the attachment is not open here.</summary>
+    void SetLimits(Guid attachmentId, VolumeLimits limits);
 
     IReadOnlyList<VolumeHeadStatus> List();
 }

@@ -22,11 +22,7 @@ public sealed record OpenedVolume
     /// <summary>For AES-XTS, see <see cref="BlockCipher"/>; empty when the volume is not encrypted. Never log it.</summary>
     public ReadOnlyMemory<byte> EncryptionKey { get; init; }
 
-    /// <summary>Requests per second; 0 is without limit.</summary>
-    public long IopsLimit { get; init; }
-
-    /// <summary>Bytes per second; 0 is without limit.</summary>
-    public long BytesPerSecondLimit { get; init; }
+    public VolumeLimits Limits { get; init; }
 
     /// <summary>Takes over the answer of <c>Attachments.OpenAttachment</c>.</summary>
     /// <exception cref="FormatException">An id is not a UUID.</exception>
@@ -40,8 +36,7 @@ public sealed record OpenedVolume
         ExportName = opened.ExportName,
         Replicas = [.. opened.Replicas.SelectMany(replica => ReplicaSet.Members(replica.DeviceId).Select(device => new ReplicaEndpoint(device, replica.Address)))],
         EncryptionKey = opened.EncryptionKey.Memory,
-        IopsLimit = opened.Qos?.Iops ?? 0,
-        BytesPerSecondLimit = opened.Qos?.BytesPerSecond ?? 0,
+        Limits = VolumeLimits.From(opened.Qos),
     };
 
     // The export name and the key stay out of logs and of debuggers' strings.

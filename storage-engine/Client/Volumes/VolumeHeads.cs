@@ -76,7 +76,7 @@ internal sealed partial class VolumeHeads : IVolumeHeads
             var cipher = volume.EncryptionKey.IsEmpty ? null : new BlockCipher(volume.EncryptionKey.Span);
             head = new VolumeHead(group, cipher, index => ConnectAsync(volume, volume.Replicas[index], group.SizeBytes, CancellationToken.None).GetAwaiter().GetResult(), _logger);
             var server = new NbdServer(
-                new VolumeExport(head, volume.ReadOnly), volume.ExportName, socketPath, new RateLimit(volume.IopsLimit, volume.BytesPerSecondLimit, _time));
+                new VolumeExport(head, volume.ReadOnly), volume.ExportName, socketPath, new RateLimit(volume.Limits, _time));
             head.OnFenced = () =>
             {
                 LogFenced(volume.VolumeId, volume.AttachmentId, volume.Epoch);
@@ -118,10 +118,10 @@ internal sealed partial class VolumeHeads : IVolumeHeads
         LogClosed(open.Volume.VolumeId, open.Volume.AttachmentId);
     }
 
-    public void SetLimits(Guid attachmentId, long iops, long bytesPerSecond)
+    public void SetLimits(Guid attachmentId, VolumeLimits limits)
     {
         lock (_gate)
-            if (_open.TryGetValue(attachmentId, out var open)) open.Server.Rate.Change(iops, bytesPerSecond);
+            if (_open.TryGetValue(attachmentId, out var open)) open.Server.Rate.Change(limits);
     }
 
     public async Task ResizeAsync(Guid attachmentId, long sizeBytes, CancellationToken cancellationToken)

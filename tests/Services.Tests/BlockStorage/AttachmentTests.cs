@@ -123,6 +123,6 @@ public sealed class AttachmentTests
         await world.Volumes.UpdateAsync(world.User, id, volume => volume with { ReadOnlyFlag = true }, None);
         var attachment = await world.Attachments.CreateAsync(world.User, new() { VolumeId = id }, None);
         var opened = await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "n", None);
-        Assert.Equal((true, 50L, 0L), (opened.Attachment.ReadOnly, opened.Limits.Iops, opened.Limits.BytesPerSecond));
+        Assert.Equal((true, 50L, 0L), (opened.Attachment.ReadOnly, opened.Limits.Total.Iops, opened.Limits.Total.BytesPerSecond));
     }
 }

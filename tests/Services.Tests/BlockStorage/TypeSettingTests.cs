@@ -4,6 +4,7 @@ using Nephos.BlockStorage.Operators;
 using Nephos.BlockStorage.Qos;
 using Nephos.BlockStorage.Quotas;
 using Nephos.BlockStorage.Volumes;
+using Nephos.Client.Volumes;
 using Nephos.Kernel.Errors;
 using Nephos.Protos.Errors.V1;
 using Xunit;
@@ -20,17 +21,28 @@ public sealed class TypeSettingTests
     [InlineData("total_iops_sec", "500", 3, 500)]
     [InlineData("total_iops_sec_per_gb", "100", 3, 300)]
     [InlineData("read_iops_sec", "500", 3, 0)]
+    [InlineData("total_iops_sec_per_gb", "9223372036854775807", 3, long.MaxValue)]
     [InlineData("total_iops_sec", "many", 3, 0)]
     public void Limits_are_read_from_specs(string key, string value, long sizeGib, long iops) =>
-        Assert.Equal(new VolumeLimits(iops, 0), VolumeLimits.Of(new Dictionary<string, string> { [key] = value }, sizeGib));
+        Assert.Equal(new IoLimits(iops, 0), SpecLimits.Of(new Dictionary<string, string> { [key] = value }, sizeGib).Total);
+
+    [Fact]
+    public void Reads_and_writes_have_limits_of_their_own_and_bursts()
+    {
+        var specs = new Dictionary<string, string>
+        {
+            ["read_iops_sec"] = "10", ["read_iops_sec_max"] = "20", ["write_bytes_sec_per_gb"] = "100", ["write_bytes_sec_max"] = "900", ["total_iops_sec"] = "15",
+        };
+        Assert.Equal(new VolumeLimits(new IoLimits(15, 0), new IoLimits(10, 0, IopsBurst: 20), new IoLimits(0, 300, BytesBurst: 900)), SpecLimits.Of(specs, 3));
+    }
 
     [Fact]
     public void Of_several_limits_the_lower_holds_and_none_is_no_limit()
     {
-        Assert.Equal(new VolumeLimits(5, 7), new VolumeLimits(5, 0).And(new VolumeLimits(9, 7)));
+        Assert.Equal(new IoLimits(5, 7, 3), new IoLimits(5, 0, 3).And(new IoLimits(9, 7)));
         var specs = new Dictionary<string, string> { ["total_iops_sec"] = "1000", ["total_iops_sec_per_gb"] = "10", ["total_iops_sec_per_gb_min"] = "200" };
-        Assert.Equal(200, VolumeLimits.Of(specs, 3).Iops);
-        Assert.Equal(1000, VolumeLimits.Of(specs, 500).Iops);
+        Assert.Equal(200, SpecLimits.Of(specs, 3).Total.Iops);
+        Assert.Equal(1000, SpecLimits.Of(specs, 500).Total.Iops);
     }
 
     [Fact]
@@ -43,14 +55,14 @@ public sealed class TypeSettingTests
         await qos.AssociateAsync(world.Admin, specs.Id, type.Id, None);
         var volume = (await world.CreateAsync(new VolumeWish { Name = "v", SizeBytes = BlockStorageWorld.Gib, VolumeType = "fast" })).Volume;
         var attachment = await world.Attachments.CreateAsync(world.User, new AttachmentWish { VolumeId = volume.Id, Node = "n" }, None);
-        Assert.Equal(500, (await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "n", None)).Limits.Iops);
+        Assert.Equal(500, (await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "n", None)).Limits.Total.Iops);
         await qos.SetAsync(world.Admin, specs.Id, null, new Dictionary<string, string?> { ["total_iops_sec"] = "100" }, None);
         await qos.CatchUpAsync(None);
-        Assert.Equal(100, qos.LimitsOf(volume).Iops);
+        Assert.Equal(100, qos.LimitsOf(volume).Total.Iops);
         await Assert.ThrowsAsync<FaultException>(() => qos.DeleteAsync(world.Admin, specs.Id, force: false, None));
         await qos.DeleteAsync(world.Admin, specs.Id, force: true, None);
         await qos.CatchUpAsync(None);
-        Assert.Equal(0, qos.LimitsOf(volume).Iops);
+        Assert.Equal(0, qos.LimitsOf(volume).Total.Iops);
         await Assert.ThrowsAsync<FaultException>(() => qos.ListAsync(world.User, None));
     }
 

@@ -385,7 +385,7 @@ public sealed class NbdCommandTests
     public async Task Limits_of_a_volume_hold_back_its_client()
     {
         await using var device = new NbdDevice();
-        await device.Heads.OpenAsync(device.Opened with { IopsLimit = 200 }, device.SocketPath, CancellationToken.None);
+        await device.Heads.OpenAsync(device.Opened with { Limits = new VolumeLimits(new IoLimits(200, 0)) }, device.SocketPath, CancellationToken.None);
         using var client = device.Connect();
         var started = TimeProvider.System.GetTimestamp();
         for (var i = 0; i < 260; i++) client.DoWrite(0, new byte[4096]);
