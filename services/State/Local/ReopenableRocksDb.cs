@@ -100,7 +100,8 @@ internal sealed class ReopenableRocksDb : IDisposable
         }
         catch (RocksDbException e)
         {
-            throw new IOException($"The state store in {_path} cannot be opened: {e.Message}", e);
+            var remedy = e.Message.Contains("No space left on device", StringComparison.Ordinal) ? $" Free space in {_path}." : "";
+            throw new IOException($"The state store in {_path} cannot be opened: {e.Message.TrimEnd()}.{remedy}", e);
         }
     }
 

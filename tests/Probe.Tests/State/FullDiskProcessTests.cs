@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
@@ -55,8 +56,42 @@ public sealed class FullDiskProcessTests
         }
     }
 
-    private static Process Start(string state, int port)
+    [TinyDiskFact]
+    public async Task A_process_that_starts_on_a_full_disk_ends_and_says_what_to_do_and_starts_once_there_is_space()
     {
+        using var disk = new TinyDisk(DiskMebibytes);
+        var port = FreePorts.Take(1, 920);
+        using (var first = Start(disk.Path, port))
+        {
+            await WaitUntilReadyAsync(disk.Path, first);
+            first.Kill();
+            await first.WaitForExitAsync();
+        }
+        disk.Fill(leaveFreeBytes: 8 * 1024 * 1024);
+
+        using var second = Start(disk.Path, port, out var errors);
+        using var patience = new CancellationTokenSource(Patience);
+        await second.WaitForExitAsync(patience.Token);
+
+        Assert.Equal(1, second.ExitCode);
+        Assert.Contains(errors, line => line.Contains("nephos serve: cannot start", StringComparison.Ordinal) && line.Contains("free space in", StringComparison.OrdinalIgnoreCase));
+
+        disk.Free();
+        File.Delete(Path.Combine(disk.Path, "run", "ready"));
+        using var third = Start(disk.Path, port);
+        await WaitUntilReadyAsync(disk.Path, third);
+        third.Kill();
+        await third.WaitForExitAsync();
+    }
+
+    private static Process Start(string state, int port) => Start(state, port, out _);
+
+    /// <param name="state">The state directory.</param>
+    /// <param name="port">The port base.</param>
+    /// <param name="errors">The lines the process writes to its error stream; complete once it has ended.</param>
+    private static Process Start(string state, int port, out ConcurrentQueue<string> errors)
+    {
+        var lines = errors = new ConcurrentQueue<string>();
         var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!,
         [
             "exec", Path.Combine(AppContext.BaseDirectory, "nephos.dll"), "serve", "--roles", "identity",
@@ -67,7 +102,7 @@ public sealed class FullDiskProcessTests
             RedirectStandardError = true,
         })!;
         process.OutputDataReceived += (_, _) => { };
-        process.ErrorDataReceived += (_, _) => { };
+        process.ErrorDataReceived += (_, told) => lines.Enqueue(told.Data ?? "");
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         return process;
