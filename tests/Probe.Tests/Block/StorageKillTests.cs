@@ -78,6 +78,8 @@ public sealed class StorageKillTests : IDisposable
             using var client = NbdTestClient.Connect(old.SocketPath, BlockServer.ExportName);
             Assert.Equal(0u, client.DoWrite(0, Content(1)));
             Assert.Equal(0, Kill(old.ProcessId, Stop));
+            // A signal returns before every thread has stopped, and one that goes on would take these writes in.
+            await UntilFrozenAsync(old.ProcessId);
             for (var i = 0; i < 8; i++) client.SendRequest(NbdTestClient.Write, 0, 4096, payload: Content(100 + i));
             using var next = await HeadProcess.StartAsync(_folder.FullName, Size, epoch: 2);
             using var other = NbdTestClient.Connect(next.SocketPath, BlockServer.ExportName);
@@ -100,6 +102,24 @@ public sealed class StorageKillTests : IDisposable
         for (var number = 1; number <= 3; number++) storages.Add(await StorageProcess.StartAsync(Path.Combine(_folder.FullName, $"{number}")));
         await HeadProcess.CreateVolumeAsync(_folder.FullName, storages, Size);
         return storages;
+    }
+
+    private static async Task UntilFrozenAsync(int process)
+    {
+        while (!Directory.GetDirectories($"/proc/{process}/task").All(IsStopped)) await Task.Delay(10);
+
+        static bool IsStopped(string thread)
+        {
+            try
+            {
+                return File.ReadAllText(Path.Combine(thread, "stat")).Split(") ")[^1][0] == 'T';
+            }
+            catch (IOException)
+            {
+                // It has just ended.
+                return false;
+            }
+        }
     }
 
     private static byte[] Content(int value)
