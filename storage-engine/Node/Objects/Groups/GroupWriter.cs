@@ -378,22 +378,27 @@ internal sealed class GroupWriter : IAsyncDisposable
 
     private void TellDecided()
     {
+        lock (_gate)
+        {
+            if (_waiting.Count == 0)
+            {
+                return;
+            }
+        }
+
         // Looked up outside the gate, since a replica may be opened by it. A process that is alone has them all.
         ReplicaId[] here = _host.IsAlone ? [] : [.. Configuration.Members.Where(m => _find(m) is IndexReplica { IsUsable: true })];
-        var done = new List<TaskCompletionSource<bool>>();
+        List<TaskCompletionSource<bool>>? done = null;
         lock (_gate)
         {
             var decided = DecidedAt(here);
             while (_waiting.TryPeek(out var first) && first.Sequence <= decided)
             {
-                done.Add(_waiting.Dequeue().Decided);
+                (done ??= []).Add(_waiting.Dequeue().Decided);
             }
         }
 
-        foreach (var waiter in done)
-        {
-            waiter.TrySetResult(true);
-        }
+        done?.ForEach(waiter => waiter.TrySetResult(true));
     }
 
     /// <summary>Up to where all is decided and one of these replicas has it, if any of them can be reached. The caller holds the gate.</summary>
