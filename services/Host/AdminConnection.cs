@@ -26,9 +26,15 @@ internal sealed class AdminConnection : IDisposable
     public CallOptions Options(CancellationToken cancellationToken) =>
         new(_headers, TimeProvider.System.GetUtcNow().UtcDateTime + Deadline, cancellationToken);
 
-    public static async Task<AdminConnection> OpenAsync(string stateDirectory, CancellationToken cancellationToken)
+    /// <summary>To the process whose state directory it is; of a cloud of several processes that is the gateway.</summary>
+    public static Task<AdminConnection> OpenAsync(string stateDirectory, CancellationToken cancellationToken) =>
+        OpenAsync(RunningServer.Require(stateDirectory), stateDirectory, cancellationToken);
+
+    /// <exception cref="RpcException">The process cannot be reached, or issues no tokens.</exception>
+    /// <exception cref="CommandException">It wants a certificate that cannot be read.</exception>
+    public static async Task<AdminConnection> OpenAsync(RunningServer server, string stateDirectory, CancellationToken cancellationToken)
     {
-        var channel = GrpcChannel.ForAddress(RunningServer.Require(stateDirectory).GrpcUrl);
+        var channel = server.Connect();
         try
         {
             var domain = new IdentityWire.DomainReference { Id = "default" };

@@ -1,5 +1,7 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Grpc.Net.Client;
 using Nephos.Hosting;
 using Nephos.Host.Commands;
 
@@ -15,8 +17,9 @@ namespace Nephos.Host;
 /// <param name="TlsPort">Where clients come to for all three, when there is a certificate.</param>
 /// <param name="Region">Of the cloud.</param>
 /// <param name="NodeName">Of the machine.</param>
+/// <param name="Cluster">What its ports want to be shown, when they take connections of the cluster's processes only.</param>
 internal sealed record RunningServer(
-    int Pid, string Address, string PublicHost, int RestPort, int GrpcPort, int S3Port, int? TlsPort, string Region, string NodeName)
+    int Pid, string Address, string PublicHost, int RestPort, int GrpcPort, int S3Port, int? TlsPort, string Region, string NodeName, ClusterFiles? Cluster = null)
 {
     public string RestUrl => TlsPort is { } port ? $"https://{PublicHost}:{port}" : $"http://{PublicHost}:{RestPort}";
 
@@ -24,7 +27,27 @@ internal sealed record RunningServer(
 
     public string PublicGrpc => $"{PublicHost}:{TlsPort ?? GrpcPort}";
 
-    public string GrpcUrl => $"http://{Address}:{GrpcPort}";
+    public string GrpcUrl => $"{(Cluster is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps)}://{Address}:{GrpcPort}";
+
+    /// <summary>A channel to its gRPC port, with the certificate that the process itself shows to others where one is wanted.</summary>
+    /// <exception cref="CommandException">The certificate cannot be read here.</exception>
+    public GrpcChannel Connect()
+    {
+        var handler = new SocketsHttpHandler();
+        try
+        {
+            if (Cluster is { } files)
+            {
+                handler.SslOptions = new ClusterTls(files.Certificate, files.Key, files.Authority).ClientOptions;
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+        {
+            handler.Dispose();
+            throw new CommandException($"The certificate of process {Pid} at {GrpcUrl} cannot be used: {exception.Message}");
+        }
+        return GrpcChannel.ForAddress(GrpcUrl, new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true });
+    }
 
     public static string FileOf(string stateDirectory) => Path.Combine(stateDirectory, "run", "server.json");
 
@@ -82,7 +105,10 @@ internal sealed record RunningServer(
 
     private static RunningServer Of(NephosOptions options) => new(
         Environment.ProcessId, options.OwnAddress, options.PublicHost, options.RestPort, options.GrpcPort, options.S3Port,
-        options.ServesTls ? options.TlsPort : null, options.Region, options.NodeName);
+        options.ServesTls ? options.TlsPort : null, options.Region, options.NodeName,
+        options is { ServesClusterOnly: true, ClusterCertificateFile: { } certificate, ClusterKeyFile: { } key, ClusterAuthorityFile: { } authority }
+            ? new ClusterFiles(Path.GetFullPath(certificate), Path.GetFullPath(key), Path.GetFullPath(authority))
+            : null);
 
     private static void Replace(string file, string text)
     {
@@ -91,6 +117,9 @@ internal sealed record RunningServer(
         File.Move(temporary, file, overwrite: true);
     }
 }
+
+/// <summary>PEM files of a process of a cluster: paths, nothing of what is in them.</summary>
+internal sealed record ClusterFiles(string Certificate, string Key, string Authority);
 
 [JsonSerializable(typeof(RunningServer))]
 internal sealed partial class RunningServerJson : JsonSerializerContext;
