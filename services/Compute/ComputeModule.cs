@@ -91,6 +91,7 @@ public static class ComputeModule
         services.AddSingleton<UsageReport>();
         services.AddSingleton<InstanceCreation>();
         services.AddSingleton<InstanceService>();
+        services.AddSingleton<ImageSaver>();
         services.AddSingleton<InstanceReconciler>();
         services.AddSingleton<InstanceWorker>();
         services.AddHostedService(provider => provider.GetRequiredService<InstanceWorker>());

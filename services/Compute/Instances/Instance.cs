@@ -104,6 +104,9 @@ internal sealed record Instance
     /// <summary>The image that is made of the root disk when it is shelved, and deleted when it runs again; null: none.</summary>
     public string? ShelvedImageId { get; init; }
 
+    /// <summary>The image that is being made of the root disk; null: none.</summary>
+    public ImageSave? ImageSave { get; init; }
+
     /// <summary>The group it was created in; null: none.</summary>
     public string? GroupId { get; init; }
 

@@ -20,6 +20,9 @@ internal sealed record InstanceParts
     /// <summary>The image of the shelved root disk whose upload was begun; null: none.</summary>
     public string? ShelvedImageId { get; init; }
 
+    /// <summary>The image that is seen to get its content; null: none was yet.</summary>
+    public string? UploadingImageId { get; init; }
+
     /// <summary>The last failure of making a part, for people; null when the last pass was clean.</summary>
     public string? LastError { get; init; }
 

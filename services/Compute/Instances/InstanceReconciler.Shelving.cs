@@ -53,7 +53,7 @@ internal sealed partial class InstanceReconciler
             try
             {
                 await volumes.UploadToImageAsync(
-                    root.VolumeId, imageId, SnapshotImage.ShelvedName(instance), SnapshotImage.PropertiesOf(instance, "snapshot", instance.UserId), cancellationToken);
+                    root.VolumeId, imageId, SnapshotImage.ShelvedName(instance), SnapshotImage.PropertiesOf(instance, SnapshotImage.Snapshot, instance.UserId), cancellationToken);
             }
             catch (FaultException fault) when (PassState.IsPermanent(fault))
             {

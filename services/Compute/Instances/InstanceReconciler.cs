@@ -17,6 +17,7 @@ internal sealed partial class InstanceReconciler(
     INetworkApi network,
     IVolumeApi volumes,
     IImageApi images,
+    ImageSaver saver,
     QuotaService quotas,
     ActionLog actions,
     ComputeOptions options,
@@ -93,6 +94,7 @@ internal sealed partial class InstanceReconciler(
             await _disks.ReleaseAsync(pass, cancellationToken);
             await DropShelvedImageAsync(pass, cancellationToken);
         }
+        await SaveImageAsync(pass, cancellationToken);
         DropFinishedOrders(pass);
         await ObserveAsync(pass, cancellationToken);
         if (pass.Waits)

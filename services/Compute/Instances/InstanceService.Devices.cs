@@ -1,4 +1,3 @@
-using Nephos.Compute.Quotas;
 using Nephos.Compute.Seams;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
@@ -7,7 +6,7 @@ using Nephos.Protos.Errors.V1;
 
 namespace Nephos.Compute.Instances;
 
-/// <summary>Volumes, ports, security groups and images of instances.</summary>
+/// <summary>Volumes, ports and security groups of instances.</summary>
 internal sealed partial class InstanceService
 {
     private const int DisksMax = 24;
@@ -142,66 +141,6 @@ internal sealed partial class InstanceService
             : throw new FaultException(ErrorReason.NotFound, $"Security group {nameOrId} not associated with the instance {id}",
                 new Dictionary<string, string> { ["kind"] = "SecurityGroup", ["id"] = nameOrId }), cancellationToken);
     }
-
-    /// <summary>Makes an image of the root disk.</summary>
-    /// <returns>The id of the image, which becomes active later.</returns>
-    public async Task<string> CreateImageAsync(
-        OperationContext operation, string id, string name, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellationToken)
-    {
-        if (name.Length is 0 or > 255)
-        {
-            throw Faults.Invalid("name", "1 to 255 characters");
-        }
-        return await CreateImageAsync(operation, id, "createImage", name, "snapshot", InstanceRules.Metadata(metadata, await MetadataMaxAsync(operation, cancellationToken)), cancellationToken);
-    }
-
-    /// <summary>Makes an image of the root disk as one of a series, of which only the last few are kept.</summary>
-    /// <param name="type">Names the series: daily, weekly.</param>
-    /// <param name="rotation">How many of the series are kept; 0 makes none and deletes those there are.</param>
-    /// <returns>The id of the image, which becomes active later; null when none is made.</returns>
-    public async Task<string?> CreateBackupAsync(
-        OperationContext operation, string id, string name, string type, int rotation, IReadOnlyDictionary<string, string> metadata,
-        CancellationToken cancellationToken)
-    {
-        if (name.Length is 0 or > 255 || type.Length is 0 or > 255)
-        {
-            throw Faults.Invalid(name.Length is 0 or > 255 ? "name" : "backup_type", "1 to 255 characters");
-        }
-        var properties = new Dictionary<string, string>(InstanceRules.Metadata(metadata, await MetadataMaxAsync(operation, cancellationToken))) { ["backup_type"] = type };
-        var made = rotation == 0 ? null : await CreateImageAsync(operation, id, "createBackup", name, "backup", properties, cancellationToken);
-        var series = (await images.ListImagesAsync(operation, cancellationToken))
-            .Where(image => image.Id != made && image.Owner == operation.ProjectId
-                && image.Properties.GetValueOrDefault("instance_uuid") == id
-                && image.Properties.GetValueOrDefault("image_type") == "backup"
-                && image.Properties.GetValueOrDefault("backup_type") == type)
-            .OrderByDescending(image => image.CreatedAt);
-        foreach (var old in series.Skip(Math.Max(0, rotation - 1)))
-        {
-            await images.DeleteImageAsync(operation, old.Id, cancellationToken);
-        }
-        return made;
-    }
-
-    private async Task<string> CreateImageAsync(
-        OperationContext operation, string id, string action, string name, string type, IReadOnlyDictionary<string, string> metadata,
-        CancellationToken cancellationToken)
-    {
-        var details = await ChangeAsync(operation, id, action, anyTask: false,
-            [VmState.Active, VmState.Stopped, VmState.Paused, VmState.Suspended], respectLock: true, (_, instance, _, _) => Task.FromResult((instance, true)), cancellationToken);
-        var root = details.Instance.Disks.First(disk => disk.IsRoot);
-        var volumeId = VolumeIdOf(details, root) ?? throw Faults.Conflict($"Instance {id} has no root disk yet.");
-        var properties = SnapshotImage.PropertiesOf(details.Instance, type, operation.UserId);
-        foreach (var (key, value) in metadata)
-        {
-            properties[key] = value;
-        }
-        var imageId = Ids.NewUuid();
-        await volumes.UploadToImageAsync(volumeId, imageId, name, properties, cancellationToken);
-        return imageId;
-    }
-
-    private Task<long> MetadataMaxAsync(OperationContext operation, CancellationToken cancellationToken) =>
-        quotas.LimitAsync(operation.ProjectId, QuotaResource.MetadataItems, cancellationToken);
 
     private async Task<InstanceDetails> SetGroupsAsync(
         OperationContext operation, string id, Func<IReadOnlyList<GroupRef>, IReadOnlyList<GroupRef>> change, CancellationToken cancellationToken)

@@ -105,6 +105,7 @@ internal sealed partial class InstanceService
             Task.FromResult((instance.Changed(now) with
             {
                 Fault = error ? new Fault(500, "The state was set to error by an administrator.", "", now) : null,
+                ImageSave = null,
                 Deadline = instance.LaunchedAt is null ? now + options.BuildDeadline : instance.Deadline,
             }, true)), cancellationToken);
     }

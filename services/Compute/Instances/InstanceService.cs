@@ -27,8 +27,7 @@ internal sealed partial class InstanceService(
     InstanceWorker worker,
     AgentSessions sessions,
     INetworkApi network,
-    IVolumeApi volumes,
-    IImageApi images,
+    ImageSaver saver,
     ComputeOptions options,
     TimeProvider time)
 {

@@ -80,7 +80,7 @@ internal sealed record InstanceView(
         }
         if (!nodeUp)
         {
-            return (InstanceStatus.Unknown, vm, null, null);
+            return (InstanceStatus.Unknown, vm, ImageTask(instance, parts), null);
         }
         var reached = Reached(instance, seen);
         if (Rebuilding(instance, parts, seen))
@@ -110,7 +110,7 @@ internal sealed record InstanceView(
                 ? (InstanceStatus.Reboot, VmState.Active, "rebooting", null)
                 : (InstanceStatus.HardReboot, VmState.Active, "rebooting_hard", null);
         }
-        return (StatusOf(vm), vm, reached || StoppedItself(instance, seen) ? null : PowerTask(instance.Desired, vm), null);
+        return (StatusOf(vm), vm, reached || StoppedItself(instance, seen) ? ImageTask(instance, parts) : PowerTask(instance.Desired, vm), null);
     }
 
     /// <summary>The node has done what was wanted last of the power of the instance.</summary>
@@ -192,6 +192,14 @@ internal sealed record InstanceView(
         (DesiredState.Paused, _) => "pausing",
         (DesiredState.Suspended, _) => "suspending",
         _ => "updating",
+    };
+
+    private static string? ImageTask(Instance instance, InstanceParts? parts) => instance.ImageSave switch
+    {
+        null => null,
+        { Begun: false, Rotation: null } => "image_snapshot",
+        { Begun: false } => "image_backup",
+        var save => parts?.UploadingImageId == save.ImageId ? "image_uploading" : "image_pending_upload",
     };
 
     private static string BuildTask(IReadOnlyList<InstanceCondition> conditions) =>

@@ -52,6 +52,8 @@ internal sealed class PassState(
 
     public void RemoveOrder(Order order) => Update(parts => parts with { Orders = [.. parts.Orders.Where(item => item.NodeId != order.NodeId)] });
 
+    public void SetUploadingImage(string imageId) => Update(parts => parts.UploadingImageId == imageId ? parts : parts with { UploadingImageId = imageId });
+
     public void SetShelvedImage(string imageId) => Update(parts => parts with { ShelvedImageId = imageId });
 
     /// <summary>Writes down how the pass went; null: without trouble.</summary>
@@ -68,9 +70,10 @@ internal sealed class PassState(
     public void Wait() => Waits = true;
 
     /// <summary>Looks again when the deadline of letting go, counted from a time, has passed.</summary>
-    public void LookAgainBy(DateTimeOffset since)
+    public void LookAgainBy(DateTimeOffset since) => LookAgainAt(since + releaseDeadline);
+
+    public void LookAgainAt(DateTimeOffset at)
     {
-        var at = since + releaseDeadline;
         AgainAt = AgainAt is { } earlier && earlier < at ? earlier : at;
     }
 

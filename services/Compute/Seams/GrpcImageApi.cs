@@ -1,8 +1,10 @@
 using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
 using Nephos.Kernel.Operations;
+using Nephos.Protos.Errors.V1;
 using Wire = Nephos.Protos.Image.V1;
 
 namespace Nephos.Compute.Seams;
@@ -15,13 +17,31 @@ internal sealed class GrpcImageApi(Wire.Images.ImagesClient images, ServiceCalls
     public async Task<ImageRef> GetImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
         ToRef(await GetAsync(operation, imageId, cancellationToken));
 
-    public async Task<IReadOnlyList<ImageRef>> ListImagesAsync(OperationContext operation, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<ImageRef>> ListImagesAsync(OperationContext operation, CancellationToken cancellationToken) =>
+        ListAsync(new Wire.ListImagesRequest(), () => calls.WithUserRightsAsync(operation, cancellationToken));
+
+    public Task<IReadOnlyList<ImageRef>> ListImagesOfAsync(string projectId, CancellationToken cancellationToken) =>
+        ListAsync(new Wire.ListImagesRequest { Owner = projectId }, () => calls.AsServiceAsync(cancellationToken));
+
+    public async Task<string?> FindStatusAsync(string imageId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return ToRef(await images.GetImageAsync(new Wire.GetImageRequest { ImageId = imageId }, await calls.AsServiceAsync(cancellationToken))).Status;
+        }
+        catch (FaultException fault) when (fault.Rule.Code == Code.NotFound)
+        {
+            return null;
+        }
+    }
+
+    private async Task<IReadOnlyList<ImageRef>> ListAsync(Wire.ListImagesRequest request, Func<ValueTask<CallOptions>> options)
     {
         var all = new List<ImageRef>();
-        var request = new Wire.ListImagesRequest { PageSize = PageItems };
+        request.PageSize = PageItems;
         do
         {
-            var page = await images.ListImagesAsync(request, await calls.WithUserRightsAsync(operation, cancellationToken));
+            var page = await images.ListImagesAsync(request, await options());
             all.AddRange(page.Images.Select(ToRef));
             request.PageToken = page.NextPageToken;
         }
@@ -49,7 +69,7 @@ internal sealed class GrpcImageApi(Wire.Images.ImagesClient images, ServiceCalls
         await images.GetImageAsync(new Wire.GetImageRequest { ImageId = Known(imageId) }, await calls.WithUserRightsAsync(operation, cancellationToken));
 
     private static string Known(string imageId) =>
-        Ids.IsUuid(imageId) ? imageId : throw new FaultException(Protos.Errors.V1.ErrorReason.NotFound, "Image not found.");
+        Ids.IsUuid(imageId) ? imageId : throw new FaultException(ErrorReason.NotFound, "Image not found.");
 
     private static ImageRef ToRef(Wire.Image image) => new(
         image.Id,

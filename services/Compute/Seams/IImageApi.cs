@@ -37,6 +37,12 @@ internal interface IImageApi
     /// <exception cref="FaultException">NotFound; Forbidden.</exception>
     Task ReplacePropertiesAsync(OperationContext operation, string imageId, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken);
 
+    /// <summary>The status of an image; null when it is gone.</summary>
+    Task<string?> FindStatusAsync(string imageId, CancellationToken cancellationToken);
+
+    /// <summary>Every image that a project owns.</summary>
+    Task<IReadOnlyList<ImageRef>> ListImagesOfAsync(string projectId, CancellationToken cancellationToken);
+
     /// <summary>Deletes an image that this service had made; one that is gone is no error.</summary>
     Task DropImageAsync(string imageId, CancellationToken cancellationToken);
 }

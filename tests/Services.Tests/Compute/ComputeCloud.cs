@@ -31,7 +31,7 @@ internal sealed class ComputeCloud : IAsyncDisposable
     private ComputeCloud(IEnumerable<KeyValuePair<string, string?>> settings)
     {
         Network = new FakeNetwork(Interference);
-        Volumes = new FakeVolumes(Interference);
+        Volumes = new FakeVolumes(Interference, Images);
         _app = NephosApplication.Build(
             [new Role("compute", Add, app => app.MapCompute())],
             [new("Nephos:StateDirectory", _folder), new("State:Engine", "Memory"), new("Logging:LogLevel:Default", "None"), .. settings]);

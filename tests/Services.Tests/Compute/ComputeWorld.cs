@@ -33,7 +33,7 @@ internal sealed class ComputeWorld : IAsyncDisposable
     {
         Interference = new Interference();
         Network = new FakeNetwork(Interference);
-        Volumes = new FakeVolumes(Interference);
+        Volumes = new FakeVolumes(Interference, Images);
         var services = new ServiceCollection();
         services.AddLogging();
         services.AddSingleton<TimeProvider>(Time);

@@ -10,7 +10,7 @@ using Nephos.Kernel.Operations;
 namespace Nephos.Services.Tests.Compute;
 
 /// <summary>Volumes and attachments in memory. A volume is usable when it is looked at for the second time, as a slow one would be.</summary>
-internal sealed class FakeVolumes(Interference interference) : IVolumeApi
+internal sealed class FakeVolumes(Interference interference, FakeImages images) : IVolumeApi
 {
     private readonly ConcurrentDictionary<string, string> _keys = new();
     private readonly Channel<string> _changes = Channel.CreateUnbounded<string>();
@@ -24,6 +24,16 @@ internal sealed class FakeVolumes(Interference interference) : IVolumeApi
 
     /// <summary>False: new volumes stay in the making until <see cref="Finish"/>.</summary>
     public bool Quick { get; set; } = true;
+
+    /// <summary>False: images of volumes get no content until <see cref="EndUpload"/>.</summary>
+    public bool UploadsQuickly { get; set; } = true;
+
+    /// <summary>The image has its content, or never gets any.</summary>
+    public void EndUpload(string imageId, bool succeeds)
+    {
+        images.SetStatus(imageId, succeeds ? "active" : null);
+        Finish(Uploaded[imageId].VolumeId);
+    }
 
     public string AddVolume(string projectId, bool bootable = false, VolumeState state = VolumeState.Available)
     {
@@ -136,7 +146,13 @@ internal sealed class FakeVolumes(Interference interference) : IVolumeApi
     public Task UploadToImageAsync(
         string volumeId, string imageId, string imageName, IReadOnlyDictionary<string, string> properties, CancellationToken cancellationToken)
     {
+        interference.Before("volume.upload");
         Uploaded[imageId] = (volumeId, imageName, properties);
+        images.AddMade(imageId, imageName, Volumes[volumeId].ProjectId, properties, UploadsQuickly ? "active" : "queued");
+        if (!UploadsQuickly)
+        {
+            Volumes[volumeId] = Volumes[volumeId] with { State = VolumeState.Working };
+        }
         return Task.CompletedTask;
     }
 
@@ -163,6 +179,29 @@ internal sealed class FakeImages : IImageApi
             id, name, status, "owner", "public", 17_000_000, virtualSizeBytes, minDiskGib, minRamMib, default, default, new Dictionary<string, string>());
         return id;
     }
+
+    /// <summary>One that was made of a volume; each is a second younger than the one before.</summary>
+    public void AddMade(string id, string name, string owner, IReadOnlyDictionary<string, string> properties, string status) =>
+        Images[id] = new ImageRef(id, name, status, owner, "private", 0, 0, 0, 0, default(DateTimeOffset).AddSeconds(Images.Count), default, properties);
+
+    /// <param name="status">Null: the image is gone.</param>
+    public void SetStatus(string id, string? status)
+    {
+        if (status is null)
+        {
+            Images.TryRemove(id, out _);
+        }
+        else
+        {
+            Images[id] = Images[id] with { Status = status };
+        }
+    }
+
+    public Task<string?> FindStatusAsync(string imageId, CancellationToken cancellationToken) =>
+        Task.FromResult(Images.GetValueOrDefault(imageId)?.Status);
+
+    public Task<IReadOnlyList<ImageRef>> ListImagesOfAsync(string projectId, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<ImageRef>>([.. Images.Values.Where(image => image.Owner == projectId)]);
 
     public Task<ImageRef> GetImageAsync(OperationContext operation, string imageId, CancellationToken cancellationToken) =>
         Images.TryGetValue(imageId, out var image) ? Task.FromResult(image) : throw Faults.NotFound("Image", imageId);
