@@ -50,6 +50,12 @@ internal sealed class AttachmentsGrpcService(
             context.GetOperation(), request.AttachmentId, request.HasNode ? request.Node : null, instanceId: null, request.HasDevice ? request.Device : null,
             request.HasDetaching ? request.Detaching : null, context.CancellationToken)).ToWire(time.GetUtcNow());
 
+    public override async Task<Empty> CompleteAttachment(Wire.CompleteAttachmentRequest request, ServerCallContext context)
+    {
+        await attachments.CompleteAsync(context.GetOperation(), request.AttachmentId, context.CancellationToken);
+        return new Empty();
+    }
+
     public override async Task<Empty> DeleteAttachment(Wire.DeleteAttachmentRequest request, ServerCallContext context)
     {
         await attachments.DeleteAsync(context.GetOperation(), request.AttachmentId, context.CancellationToken);

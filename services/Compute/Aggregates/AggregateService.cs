@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Nephos.Compute.Instances;
 using Nephos.Compute.Nodes;
 using Nephos.Kernel;
 using Nephos.Kernel.Errors;
@@ -145,7 +146,7 @@ internal sealed partial class AggregateService(IStateStore store, ComputeOptions
                     var zone = mine.Length == 1 ? mine[0] : options.AvailabilityZone;
                     if (zone != node.AvailabilityZone)
                     {
-                        await RequireEmptyAsync(transaction, node, cancellationToken);
+                        await RequireNoneBoundAsync(transaction, node, zone, cancellationToken);
                         transaction.Put(Node.Table, node with { AvailabilityZone = zone });
                     }
                 }
@@ -158,12 +159,19 @@ internal sealed partial class AggregateService(IStateStore store, ComputeOptions
         }
     }
 
-    /// <summary>Instances keep the zone they were placed in.</summary>
-    private static async Task RequireEmptyAsync(StateTransaction transaction, Node node, CancellationToken cancellationToken)
+    /// <summary>Instances that asked for a zone stay in it; the others go with their node.</summary>
+    private async Task RequireNoneBoundAsync(StateTransaction transaction, Node node, string zone, CancellationToken cancellationToken)
     {
-        if (await transaction.GetAsync(NodeUsage.Table, node.Id, cancellationToken) is { Instances: > 0 })
+        if (await transaction.GetAsync(NodeUsage.Table, node.Id, cancellationToken) is not { Instances: > 0 })
         {
-            throw Faults.Conflict($"Cannot move host {node.HostName} to another availability zone: it has instances.");
+            return;
+        }
+        // Read after the usage, which every claim on the node writes: an instance that comes later makes this commit lose.
+        var bound = (await store.ListAsync(Instance.Table, "", cancellationToken)).FirstOrDefault(instance =>
+            instance.AvailabilityZone is { } asked && asked != zone && (instance.Claim?.NodeId == node.Id || instance.Resize?.OldClaim?.NodeId == node.Id));
+        if (bound is not null)
+        {
+            throw Faults.Conflict($"Cannot move host {node.HostName} to availability zone {zone}: instance {bound.Id} asked for {bound.AvailabilityZone}.");
         }
     }
 

@@ -25,6 +25,30 @@ internal sealed class DiskKeeper(IVolumeApi volumes)
         }
     }
 
+    /// <summary>Takes the volumes of users for an instance that is on no node, so that nobody else does.</summary>
+    public async Task HoldAsync(PassState pass, CancellationToken cancellationToken)
+    {
+        var instance = pass.Instance;
+        foreach (var disk in instance.Disks.Where(disk => !disk.Hidden))
+        {
+            try
+            {
+                var part = pass.Parts.DiskOf(disk, instance.RootNonce) ?? await MakeAsync(instance, disk, cancellationToken);
+                if (part.AttachmentId is null)
+                {
+                    var held = await volumes.HoldAsync(
+                        part.VolumeId, instance.Id, part.Device, $"{instance.Id}/{disk.Id}/{part.RootNonce}/{instance.Epoch}/held", cancellationToken);
+                    part = part with { AttachmentId = held.Id, Token = held.Token, AttachedNode = null, AttachedEpoch = instance.Epoch };
+                }
+                pass.SetDisk(part);
+            }
+            catch (FaultException fault) when (PassState.IsPermanent(fault))
+            {
+                throw new DiskFaultException(disk, fault);
+            }
+        }
+    }
+
     /// <summary>Lets go of disks that are not wanted any more, once the node has closed them.</summary>
     public async Task ReleaseAsync(PassState pass, CancellationToken cancellationToken)
     {

@@ -13,6 +13,8 @@ internal sealed partial class InstanceReconciler
     {
         if (pass.Instance.Claim is null)
         {
+            await _disks.HoldAsync(pass, cancellationToken);
+            await _disks.ReleaseAsync(pass, cancellationToken);
             return;
         }
         foreach (var order in pass.Parts.Orders.ToList())
@@ -29,6 +31,7 @@ internal sealed partial class InstanceReconciler
             return;
         }
         await _disks.DetachAllAsync(pass, cancellationToken);
+        await _disks.HoldAsync(pass, cancellationToken);
         await _ports.UnbindAsync(pass, cancellationToken);
         await store.TransactAsync(async transaction =>
         {

@@ -18,7 +18,7 @@ internal sealed partial class InstanceService
         await GetAsync(operation, id, cancellationToken);
         var volume = await resolver.VolumeAsync(operation, volumeId, cancellationToken);
         Disk? made = null;
-        var details = await ChangeAsync(operation, id, "attach_volume", anyTask: false, Powered, respectLock: true, (_, instance, _, now) =>
+        var details = await ChangeAsync(operation, id, "attach_volume", anyTask: false, [.. Powered, VmState.ShelvedOffloaded], respectLock: true, (_, instance, _, now) =>
         {
             if (instance.Disks.Any(disk => disk.Source == DiskSource.Volume && disk.SourceId == volume.Id))
             {

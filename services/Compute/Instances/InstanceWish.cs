@@ -18,6 +18,9 @@ internal sealed record InstanceWish
     /// <summary>Without nics: none at all, instead of the project's only network.</summary>
     public bool NoNetwork { get; init; }
 
+    /// <summary>Without nics and usable networks: one that the network service makes, instead of none at all.</summary>
+    public bool AutoNetwork { get; init; }
+
     public IReadOnlyList<DiskWish> Disks { get; init; } = [];
 
     /// <summary>Base64.</summary>

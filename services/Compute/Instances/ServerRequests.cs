@@ -28,7 +28,7 @@ internal static class ServerRequests
         password = fields.Text("adminPass") ?? NewPassword();
         reservationOnly = fields.Bool("return_reservation_id") ?? false;
         var hints = Hints(body);
-        var (nics, noNetwork) = Networks(call, fields);
+        var (nics, noNetwork, autoNetwork) = Networks(call, fields);
         var min = fields.Integer("min_count", 1, CountMax);
         var max = fields.Integer("max_count", 1, CountMax);
         return new InstanceWish
@@ -40,6 +40,7 @@ internal static class ServerRequests
             ImageId = ImageOf(fields.Text("imageRef")),
             Nics = nics,
             NoNetwork = noNetwork,
+            AutoNetwork = autoNetwork,
             Disks = [.. (fields.Objects("block_device_mapping_v2") ?? []).Select(device => Disk(call, device)), .. Legacy(fields)],
             UserData = fields.TextOrNull("user_data"),
             Files = [.. (fields.Objects("personality") ?? []).Select(file => new InjectedFile(file.Required("path"), file.Required("contents")))],
@@ -167,7 +168,7 @@ internal static class ServerRequests
     private static FaultException NotUuid(string name, string value) =>
         ComputeFaults.Refers(name, $"Invalid input for field/attribute {name}. Value: {(value.Length > 64 ? value[..64] : value)}. It is not a 'uuid'");
 
-    private static (IReadOnlyList<NicWish> Nics, bool None) Networks(RestCall call, Fields fields)
+    private static (IReadOnlyList<NicWish> Nics, bool None, bool Auto) Networks(RestCall call, Fields fields)
     {
         if (call.From(37))
         {
@@ -179,13 +180,13 @@ internal static class ServerRequests
             {
                 return fields.Text("networks") switch
                 {
-                    "none" => ([], true),
-                    "auto" => ([], false),
+                    "none" => ([], true, false),
+                    "auto" => ([], false, true),
                     var other => throw ComputeFaults.Refers("networks", $"Invalid input for field/attribute networks. Value: {other}. It is not one of 'none', 'auto'"),
                 };
             }
         }
-        return ([.. (fields.Objects("networks") ?? []).Select(nic => Nic(call, nic))], false);
+        return ([.. (fields.Objects("networks") ?? []).Select(nic => Nic(call, nic))], false, false);
     }
 
     private static DiskWish Disk(RestCall call, Fields device)

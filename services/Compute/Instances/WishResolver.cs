@@ -113,6 +113,7 @@ internal sealed class WishResolver(INetworkApi network, IVolumeApi volumes, IIma
             var usable = await network.ListUsableNetworksAsync(operation, cancellationToken);
             return usable.Count switch
             {
+                0 when wish.AutoNetwork => [new Nic("", null, await AutoNetworkAsync(operation, cancellationToken), null, null)],
                 0 => [],
                 1 => [new Nic("", null, usable[0].Id, null, null)],
                 _ => throw Faults.Conflict("Multiple possible networks found, use a Network ID to be more specific."),
@@ -124,6 +125,18 @@ internal sealed class WishResolver(INetworkApi network, IVolumeApi volumes, IIma
             throw ComputeFaults.Refers("networks", "Duplicate ports were requested.");
         }
         return await Task.WhenAll(wish.Nics.Select(nic => NicAsync(operation, nic, cancellationToken)));
+    }
+
+    private async Task<string> AutoNetworkAsync(OperationContext operation, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await network.EnsureAutoAllocatedNetworkAsync(operation, cancellationToken)).Id;
+        }
+        catch (FaultException fault) when (fault.Reason == ErrorReason.AutoAllocationImpossible)
+        {
+            throw ComputeFaults.Refers("networks", $"Unable to automatically allocate a network for project {operation.ProjectId}: {fault.Message}");
+        }
     }
 
     public async Task<Nic> NicAsync(OperationContext operation, NicWish wish, CancellationToken cancellationToken)

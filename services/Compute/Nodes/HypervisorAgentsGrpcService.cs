@@ -124,6 +124,7 @@ internal sealed partial class HypervisorAgentsGrpcService(
         CpuArchitecture = Short(hello.CpuArchitecture),
         CpuModel = Short(hello.CpuModel),
         HostIp = Short(hello.HostIp),
+        BootedAt = hello.BootedAt?.ToDateTimeOffset(),
         Traits = new Dictionary<string, string>
         {
             ["acceleration"] = Trait(hello.Acceleration switch

@@ -43,6 +43,9 @@ internal sealed record Node
 
     public string DisabledReason { get; init; } = "";
 
+    /// <summary>When the machine was started; null: an agent of an earlier version did not say.</summary>
+    public DateTimeOffset? BootedAt { get; init; }
+
     public DateTimeOffset FirstSeenAt { get; init; }
 
     public DateTimeOffset ConnectedAt { get; init; }

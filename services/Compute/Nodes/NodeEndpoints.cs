@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Nephos.Compute.Instances;
 using Nephos.Compute.Placement;
@@ -11,6 +12,9 @@ namespace Nephos.Compute.Nodes;
 /// <summary>Availability zones, hypervisors, and the services that run on them.</summary>
 internal static class NodeEndpoints
 {
+    /// <summary>What was asked by itself before is part of a hypervisor.</summary>
+    private const int UptimeShownFrom = 88;
+
     public static void Map(RestRoutes rest, string root)
     {
         rest.Get(root + "/os-availability-zone", call => ZonesAsync(call, detail: false));
@@ -19,6 +23,7 @@ internal static class NodeEndpoints
         rest.Get(root + "/os-hypervisors/detail", call => HypervisorsAsync(call, detail: true));
         rest.Get(root + "/os-hypervisors/statistics", StatisticsAsync);
         rest.Get(root + "/os-hypervisors/{id}", HypervisorAsync);
+        rest.Get(root + "/os-hypervisors/{id}/uptime", UptimeAsync);
         rest.Get(root + "/os-services", ServicesAsync);
         rest.Put(root + "/os-services/{id}", UpdateServiceAsync);
     }
@@ -74,15 +79,42 @@ internal static class NodeEndpoints
     private static async Task<RestResult> HypervisorAsync(RestCall call)
     {
         call.Operation.RequireAdmin("os_compute_api:os-hypervisors:show");
+        return RestResult.Json(200, new JsonObject { ["hypervisor"] = Json(call, await FindAsync(call), detail: true) });
+    }
+
+    private static async Task<RestResult> UptimeAsync(RestCall call)
+    {
+        call.RequireBefore(UptimeShownFrom);
+        call.Operation.RequireAdmin("os_compute_api:os-hypervisors:uptime");
+        var found = await FindAsync(call);
+        var json = Json(call, found, detail: false);
+        json["uptime"] = Uptime(call, found)
+            ?? throw ComputeFaults.Refers("hypervisor", $"Hypervisor {found.Node.HostName} does not say how long it has been up.");
+        return RestResult.Json(200, new JsonObject { ["hypervisor"] = json });
+    }
+
+    private static async Task<Candidate> FindAsync(RestCall call)
+    {
         var id = call.Route("id");
-        var found = (await NodesAsync(call)).Candidates().FirstOrDefault(item => IdOf(call, item) == id)
+        return (await NodesAsync(call)).Candidates().FirstOrDefault(item => IdOf(call, item) == id)
             ?? throw new FaultException(ErrorReason.NotFound, $"Hypervisor with ID '{id}' could not be found.");
-        return RestResult.Json(200, new JsonObject { ["hypervisor"] = Json(call, found, detail: true) });
+    }
+
+    /// <summary>As the command of that name begins; null of a node that is not there.</summary>
+    private static string? Uptime(RestCall call, Candidate item)
+    {
+        if (!item.Up || item.Node.BootedAt is not { } booted)
+        {
+            return null;
+        }
+        var now = call.Service<TimeProvider>().GetUtcNow();
+        var up = now > booted ? now - booted : TimeSpan.Zero;
+        return string.Create(CultureInfo.InvariantCulture, $"{now:HH:mm:ss} up {up.Days} days, {up.Hours}:{up.Minutes:00}");
     }
 
     private static async Task<RestResult> StatisticsAsync(RestCall call)
     {
-        call.RequireBefore(88);
+        call.RequireBefore(UptimeShownFrom);
         call.Operation.RequireAdmin("os_compute_api:os-hypervisors:statistics");
         var all = (await NodesAsync(call)).Candidates();
         return RestResult.Json(200, new JsonObject
@@ -130,9 +162,9 @@ internal static class NodeEndpoints
         {
             ["id"] = Id(call, node), ["host"] = node.HostName, ["disabled_reason"] = node.Enabled ? null : node.DisabledReason,
         };
-        if (call.From(88))
+        if (call.From(UptimeShownFrom))
         {
-            json["uptime"] = null;
+            json["uptime"] = Uptime(call, item);
             return json;
         }
         json["vcpus"] = node.Vcpus;

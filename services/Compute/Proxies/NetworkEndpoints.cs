@@ -41,7 +41,10 @@ internal static class NetworkEndpoints
         rest.Get(path, async call =>
         {
             call.RequireBefore(GoneFrom);
-            var all = await call.Service<INetworkApi>().ListUsableNetworksAsync(call.Operation, call.Cancelled);
+            var networks = call.Service<INetworkApi>();
+            var all = call.Operation.IsAdmin
+                ? await networks.ListVisibleNetworksAsync(call.Operation, call.Cancelled)
+                : await networks.ListUsableNetworksAsync(call.Operation, call.Cancelled);
             return RestResult.Json(200, new JsonObject { ["networks"] = RestParts.Array(all.Select(json)) });
         });
         rest.Get(path + "/{id}", async call =>

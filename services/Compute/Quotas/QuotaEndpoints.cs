@@ -9,8 +9,8 @@ internal static class QuotaEndpoints
     private const int NumberMax = int.MaxValue;
     private const string DefaultClass = "default";
 
-    /// <summary>Resources that other services limit, and those that this API once had.</summary>
-    private static readonly string[] Elsewhere = ["fixed_ips", "floating_ips", "security_group_rules", "security_groups"];
+    /// <summary>May be set and is not shown.</summary>
+    private const string Networks = "networks";
 
     public static void Map(RestRoutes rest, string root)
     {
@@ -39,11 +39,8 @@ internal static class QuotaEndpoints
 
     private static JsonObject Sets(RestCall call, string? id, IReadOnlyList<QuotaEntry> entries, bool detail)
     {
-        var all = entries.Where(entry => !call.From(57) || !entry.Resource.StartsWith("injected", StringComparison.Ordinal));
-        if (!call.From(36))
-        {
-            all = all.Concat(Elsewhere.Select(resource => new QuotaEntry(resource, -1, 0)));
-        }
+        var all = entries.Where(entry => (!call.From(57) || !entry.Resource.StartsWith("injected", StringComparison.Ordinal))
+            && entry.Resource != Networks && (!call.From(36) || !QuotaResource.Elsewhere.Contains(entry.Resource)));
         var set = new JsonObject();
         if (id is not null)
         {
@@ -82,9 +79,10 @@ internal static class QuotaEndpoints
 
     private static Dictionary<string, long> Limits(Fields fields, params string[] others)
     {
-        fields.Only([.. QuotaResource.All, .. Elsewhere, "networks", .. others]);
+        string[] all = [.. QuotaResource.All, .. QuotaResource.Elsewhere];
+        fields.Only([.. all, .. others]);
         var limits = new Dictionary<string, long>();
-        foreach (var resource in QuotaResource.All.Where(fields.Has))
+        foreach (var resource in all.Where(fields.Has))
         {
             limits[resource] = fields.Integer(resource, -1, NumberMax) ?? -1;
         }

@@ -21,6 +21,9 @@ internal static class QuotaResource
 
     public static readonly IReadOnlyList<string> All =
         [Cores, InjectedFileContentBytes, InjectedFilePathBytes, InjectedFiles, Instances, KeyPairs, MetadataItems, Ram, ServerGroupMembers, ServerGroups];
+
+    /// <summary>Resources that other services limit: what is set here is remembered for clients that read it back, and holds for nothing.</summary>
+    public static readonly IReadOnlyList<string> Elsewhere = ["fixed_ips", "floating_ips", "networks", "security_group_rules", "security_groups"];
 }
 
 internal sealed record QuotaEntry(string Resource, long Limit, long InUse);
@@ -36,7 +39,7 @@ internal sealed class QuotaService(IStateStore store, ComputeOptions options)
         var limits = await LimitsAsync(projectId, cancellationToken);
         var usage = await store.GetAsync(QuotaUsage.Table, projectId, cancellationToken) ?? new QuotaUsage(projectId, 0, 0, 0);
         var groups = (await store.ListByAsync(ServerGroup.Table, "project", projectId, cancellationToken)).Count;
-        return [.. QuotaResource.All.Select(resource => new QuotaEntry(resource, LimitOf(limits, resource), resource switch
+        return [.. QuotaResource.All.Concat(QuotaResource.Elsewhere).Select(resource => new QuotaEntry(resource, LimitOf(limits, resource), resource switch
         {
             QuotaResource.Instances => usage.Instances,
             QuotaResource.Cores => usage.Cores,
@@ -50,7 +53,7 @@ internal sealed class QuotaService(IStateStore store, ComputeOptions options)
     public async Task<IReadOnlyList<QuotaEntry>> DefaultsAsync(CancellationToken cancellationToken)
     {
         var limits = await LimitsAsync(null, cancellationToken);
-        return [.. QuotaResource.All.Select(resource => new QuotaEntry(resource, LimitOf(limits, resource), 0))];
+        return [.. QuotaResource.All.Concat(QuotaResource.Elsewhere).Select(resource => new QuotaEntry(resource, LimitOf(limits, resource), 0))];
     }
 
     /// <summary>Sets the defaults of all projects.</summary>
@@ -159,7 +162,7 @@ internal sealed class QuotaService(IStateStore store, ComputeOptions options)
     {
         foreach (var (resource, limit) in limits)
         {
-            if (!QuotaResource.All.Contains(resource))
+            if (!QuotaResource.All.Contains(resource) && !QuotaResource.Elsewhere.Contains(resource))
             {
                 throw Faults.Invalid(resource, "is not a resource with a quota");
             }
@@ -209,6 +212,7 @@ internal sealed class QuotaService(IStateStore store, ComputeOptions options)
             QuotaResource.InjectedFilePathBytes => PathBytes,
             QuotaResource.ServerGroups => options.QuotaServerGroups,
             QuotaResource.ServerGroupMembers => options.QuotaServerGroupMembers,
+            _ when QuotaResource.Elsewhere.Contains(resource) => -1,
             _ => throw new ArgumentOutOfRangeException(nameof(resource), resource, "Not a resource with a quota."),
         };
 }

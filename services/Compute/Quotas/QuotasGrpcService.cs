@@ -32,6 +32,6 @@ internal sealed class QuotasGrpcService(QuotaService quotas) : Wire.ComputeQuota
     private static Wire.Quota ToWire(string projectId, IReadOnlyList<QuotaEntry> entries) => new()
     {
         ProjectId = projectId,
-        Entries = { entries.Select(entry => new Wire.QuotaEntry { Resource = entry.Resource, Limit = entry.Limit, InUse = entry.InUse }) },
+        Entries = { entries.Where(entry => QuotaResource.All.Contains(entry.Resource)).Select(entry => new Wire.QuotaEntry { Resource = entry.Resource, Limit = entry.Limit, InUse = entry.InUse }) },
     };
 }

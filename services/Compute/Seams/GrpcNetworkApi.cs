@@ -29,10 +29,15 @@ internal sealed class GrpcNetworkApi(
 
     public async Task<IReadOnlyList<NetworkRef>> ListUsableNetworksAsync(OperationContext operation, CancellationToken cancellationToken)
     {
-        var request = new Wire.ListNetworksRequest { Filter = new Wire.NetworkFilter { External = false }, PageSize = PageItems };
-        var answer = await networks.ListNetworksAsync(request, await calls.WithUserRightsAsync(operation, cancellationToken));
-        return [.. answer.Networks.Where(network => network.Shared || network.ProjectId == operation.ProjectId).Select(ToRef)];
+        var found = await ListAsync(operation, new Wire.NetworkFilter { External = false }, cancellationToken);
+        return [.. found.Where(network => network.Shared || network.ProjectId == operation.ProjectId)];
     }
+
+    public Task<IReadOnlyList<NetworkRef>> ListVisibleNetworksAsync(OperationContext operation, CancellationToken cancellationToken) =>
+        ListAsync(operation, new Wire.NetworkFilter(), cancellationToken);
+
+    public async Task<NetworkRef> EnsureAutoAllocatedNetworkAsync(OperationContext operation, CancellationToken cancellationToken) => ToRef(
+        await networks.EnsureAutoAllocatedNetworkAsync(new Wire.EnsureAutoAllocatedNetworkRequest(), await calls.WithUserRightsAsync(operation, cancellationToken)));
 
     public async Task<PortRef> GetPortAsync(OperationContext operation, string portId, CancellationToken cancellationToken) =>
         Ids.IsUuid(portId)
@@ -183,6 +188,20 @@ internal sealed class GrpcNetworkApi(
         {
             await stop.CancelAsync();
         }
+    }
+
+    private async Task<IReadOnlyList<NetworkRef>> ListAsync(OperationContext operation, Wire.NetworkFilter filter, CancellationToken cancellationToken)
+    {
+        var all = new List<NetworkRef>();
+        var request = new Wire.ListNetworksRequest { Filter = filter, PageSize = PageItems };
+        do
+        {
+            var page = await networks.ListNetworksAsync(request, await calls.WithUserRightsAsync(operation, cancellationToken));
+            all.AddRange(page.Networks.Select(ToRef));
+            request.PageToken = page.NextPageToken;
+        }
+        while (request.PageToken.Length > 0);
+        return all;
     }
 
     private static string? DeviceOf(Wire.PortEvent change, Dictionary<string, string> devices)

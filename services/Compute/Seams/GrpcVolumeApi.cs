@@ -87,6 +87,14 @@ internal sealed class GrpcVolumeApi(
         return ToRef(answer.Attachment) with { Token = answer.Token };
     }
 
+    public async Task<AttachmentRef> HoldAsync(string volumeId, string instanceId, string device, string idempotencyKey, CancellationToken cancellationToken)
+    {
+        var attachment = await AttachAsync(volumeId, instanceId, node: "", device, idempotencyKey, cancellationToken);
+        await attachments.CompleteAttachmentAsync(
+            new Wire.CompleteAttachmentRequest { AttachmentId = attachment.Id }, await calls.AsServiceAsync(cancellationToken));
+        return attachment;
+    }
+
     public async Task MoveAttachmentAsync(string attachmentId, string node, CancellationToken cancellationToken) =>
         await attachments.UpdateAttachmentAsync(
             new Wire.UpdateAttachmentRequest { AttachmentId = attachmentId, Node = node }, await calls.AsServiceAsync(cancellationToken));

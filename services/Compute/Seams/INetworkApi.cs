@@ -32,6 +32,13 @@ internal interface INetworkApi
     /// <summary>Networks that the project may plug instances into: its own and shared ones, without external ones.</summary>
     Task<IReadOnlyList<NetworkRef>> ListUsableNetworksAsync(OperationContext operation, CancellationToken cancellationToken);
 
+    /// <summary>Networks that the caller may see; of an administrator that is every one.</summary>
+    Task<IReadOnlyList<NetworkRef>> ListVisibleNetworksAsync(OperationContext operation, CancellationToken cancellationToken);
+
+    /// <summary>The network of a project that makes none itself, made with what belongs to it when it is not there.</summary>
+    /// <exception cref="FaultException">AutoAllocationImpossible: the cloud has no defaults for it.</exception>
+    Task<NetworkRef> EnsureAutoAllocatedNetworkAsync(OperationContext operation, CancellationToken cancellationToken);
+
     /// <exception cref="FaultException">NotFound.</exception>
     Task<PortRef> GetPortAsync(OperationContext operation, string portId, CancellationToken cancellationToken);
 

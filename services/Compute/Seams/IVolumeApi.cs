@@ -52,6 +52,10 @@ internal interface IVolumeApi
     /// <exception cref="FaultException">Conflict: somebody else has it.</exception>
     Task<AttachmentRef> AttachAsync(string volumeId, string instanceId, string node, string device, string idempotencyKey, CancellationToken cancellationToken);
 
+    /// <summary>Takes the volume for an instance that is on no node; users see it in use.</summary>
+    /// <exception cref="FaultException">Conflict: somebody else has it.</exception>
+    Task<AttachmentRef> HoldAsync(string volumeId, string instanceId, string device, string idempotencyKey, CancellationToken cancellationToken);
+
     Task MoveAttachmentAsync(string attachmentId, string node, CancellationToken cancellationToken);
 
     /// <summary>Shows users that the volume is about to be free; an attachment that is gone is no error.</summary>

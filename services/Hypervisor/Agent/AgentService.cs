@@ -63,7 +63,7 @@ internal sealed partial class AgentService(
         var probe = await hypervisor.ProbeAsync(stoppingToken);
         LogProbe(logger, probe.HypervisorType, probe.Acceleration, probe.AccelerationReason, ports.Kind, ports.Reason);
         _probed = $"{probe.Acceleration}: {probe.AccelerationReason}";
-        var hello = NodeFacts.Hello(node.NodeName, node.PublicHost, options, probe, ports);
+        var hello = NodeFacts.Hello(node.NodeName, node.PublicHost, options, probe, ports, time.GetUtcNow());
         var delay = ReconnectMin;
         using var halting = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
         var halted = HaltWhenAskedAsync(halting, stoppingToken);

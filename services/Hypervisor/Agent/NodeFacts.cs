@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using Google.Protobuf.WellKnownTypes;
 using Nephos.Hypervisor.Instances;
 using Wire = Nephos.Protos.Compute.V1;
 
@@ -14,7 +15,7 @@ internal static class NodeFacts
     private const long SimulatedMemoryMib = 64L << 20;
     private const long SimulatedDiskGib = 1 << 20;
 
-    public static Wire.Hello Hello(string nodeName, string nodeAddress, HypervisorOptions options, HypervisorProbe probe, IPortConnector ports)
+    public static Wire.Hello Hello(string nodeName, string nodeAddress, HypervisorOptions options, HypervisorProbe probe, IPortConnector ports, DateTimeOffset now)
     {
         var simulated = probe.Acceleration == AccelerationKind.Simulated;
         return new Wire.Hello
@@ -51,6 +52,7 @@ internal static class NodeFacts
             },
             CpuModel = probe.CpuModel,
             HostIp = nodeAddress,
+            BootedAt = Timestamp.FromDateTimeOffset(now - TimeSpan.FromMilliseconds(Environment.TickCount64)),
         };
     }
 

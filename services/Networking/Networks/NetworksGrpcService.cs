@@ -3,13 +3,15 @@ using Grpc.Core;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel;
 using Nephos.Kernel.Operations;
+using Nephos.Networking.AutoAllocation;
 using Nephos.Networking.Grpc;
 using Nephos.Networking.State;
 using Wire = Nephos.Protos.Network.V1;
 
 namespace Nephos.Networking.Networks;
 
-internal sealed class NetworksGrpcService(NetworkService networks, NetworkStore store, GrpcStreams streams) : Wire.Networks.NetworksBase
+internal sealed class NetworksGrpcService(NetworkService networks, AutoAllocationService topologies, NetworkStore store, GrpcStreams streams)
+    : Wire.Networks.NetworksBase
 {
     public override async Task<Wire.Network> CreateNetwork(Wire.CreateNetworkRequest request, ServerCallContext context)
     {
@@ -46,6 +48,15 @@ internal sealed class NetworksGrpcService(NetworkService networks, NetworkStore 
     {
         await networks.DeleteAsync(context.GetOperation(), request.NetworkId, context.CancellationToken);
         return new Empty();
+    }
+
+    public override async Task<Wire.Network> EnsureAutoAllocatedNetwork(Wire.EnsureAutoAllocatedNetworkRequest request, ServerCallContext context)
+    {
+        var operation = context.GetOperation();
+        var projectId = request.ProjectId.Length > 0 ? request.ProjectId : operation.RequireProject();
+        var networkId = await topologies.EnsureAsync(operation, projectId, context.CancellationToken);
+        var view = await store.ViewAsync(context.CancellationToken);
+        return view.Network(operation, networkId).ToWire(view);
     }
 
     public override Task WatchNetworks(

@@ -34,6 +34,19 @@ public sealed class AggregateTests
     }
 
     [Fact]
+    public async Task A_host_moves_with_servers_that_asked_for_no_zone()
+    {
+        await using var cloud = await ComputeCloud.StartAsync();
+        await cloud.AddNodeAsync("a");
+        var id = await cloud.CreateServerAsync();
+        ComputeCloud.Assert(await cloud.AdminAsync("POST", "/v2.1/os-aggregates", Body("""{"aggregate": {"name": "east", "availability_zone": "east"}}""")), 200);
+
+        ComputeCloud.Assert(await cloud.AdminAsync("POST", "/v2.1/os-aggregates/1/action", Body("""{"add_host": {"host": "a"}}""")), 200);
+
+        Assert.Equal("east", (string)(await cloud.WaitAsync(id, "ACTIVE"))["OS-EXT-AZ:availability_zone"]!);
+    }
+
+    [Fact]
     public async Task A_host_is_in_one_zone_only()
     {
         await using var cloud = await ComputeCloud.StartAsync();

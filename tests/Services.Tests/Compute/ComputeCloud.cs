@@ -22,6 +22,9 @@ internal sealed class ComputeCloud : IAsyncDisposable
 {
     private static readonly CancellationToken None = CancellationToken.None;
 
+    /// <summary>When every node was started.</summary>
+    private static readonly DateTimeOffset Booted = TimeProvider.System.GetUtcNow() - TimeSpan.FromDays(3) - TimeSpan.FromMinutes(65);
+
     private readonly WebApplication _app;
     private readonly InProcessServer _server = new();
     private readonly string _folder = Path.Combine(Path.GetTempPath(), $"nephos-compute-{Guid.NewGuid():N}");
@@ -64,7 +67,7 @@ internal sealed class ComputeCloud : IAsyncDisposable
     public async Task AddNodeAsync(string id = "node", int vcpus = 10_000, long memoryMib = 64L << 20)
     {
         var nodes = Services.GetRequiredService<NodeRegistry>();
-        await nodes.IntroduceAsync(new Node { Id = id, HostName = id, Uuid = "", Vcpus = vcpus, MemoryMib = memoryMib, HypervisorType = "simulated" }, None);
+        await nodes.IntroduceAsync(new Node { Id = id, HostName = id, Uuid = "", Vcpus = vcpus, MemoryMib = memoryMib, HypervisorType = "simulated", BootedAt = Booted }, None);
         await nodes.BeginLeaseAsync(id, "session", None);
         _nodes.Add(Task.Run(() => ObeyAsync(id)));
     }

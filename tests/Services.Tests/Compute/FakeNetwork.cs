@@ -75,6 +75,16 @@ internal sealed class FakeNetwork(Interference interference) : INetworkApi
     public Task<IReadOnlyList<NetworkRef>> ListUsableNetworksAsync(OperationContext operation, CancellationToken cancellationToken) =>
         Task.FromResult<IReadOnlyList<NetworkRef>>([.. Networks.Values.Where(network => network.ProjectId == operation.ProjectId && !network.External)]);
 
+    public Task<IReadOnlyList<NetworkRef>> ListVisibleNetworksAsync(OperationContext operation, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<NetworkRef>>([.. Networks.Values.Where(network => operation.CanSee(network.ProjectId))]);
+
+    /// <summary>The network that is made for projects without one; null: that is impossible.</summary>
+    public string? AutoNetworkName { get; set; }
+
+    public Task<NetworkRef> EnsureAutoAllocatedNetworkAsync(OperationContext operation, CancellationToken cancellationToken) => AutoNetworkName is { } name
+        ? Task.FromResult(Networks[AddNetwork(name, operation.ProjectId!)])
+        : throw new FaultException(Protos.Errors.V1.ErrorReason.AutoAllocationImpossible, "no defaults");
+
     public Task<PortRef> GetPortAsync(OperationContext operation, string portId, CancellationToken cancellationToken) =>
         Ports.TryGetValue(portId, out var port) && operation.CanSee(port.ProjectId) ? Task.FromResult(ToRef(port)) : throw Faults.NotFound("Port", portId);
 

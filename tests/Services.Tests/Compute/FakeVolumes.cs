@@ -111,6 +111,9 @@ internal sealed class FakeVolumes(Interference interference, FakeImages images) 
         return Task.FromResult(attachment);
     }
 
+    public Task<AttachmentRef> HoldAsync(string volumeId, string instanceId, string device, string idempotencyKey, CancellationToken cancellationToken) =>
+        AttachAsync(volumeId, instanceId, node: "", device, idempotencyKey, cancellationToken);
+
     public Task MoveAttachmentAsync(string attachmentId, string node, CancellationToken cancellationToken)
     {
         interference.Before("attachment.move");

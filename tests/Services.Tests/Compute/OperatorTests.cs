@@ -51,5 +51,41 @@ public sealed class OperatorTests
         ComputeCloud.Assert(await cloud.AdminAsync("PUT", "/v2.1/os-services/enable", Body("""{"host": "nobody", "binary": "nova-compute"}""")), 404);
     }
 
+    [Fact]
+    public async Task Nodes_say_how_long_they_have_been_up()
+    {
+        await using var cloud = await ComputeCloud.StartAsync();
+        await cloud.AddNodeAsync("a");
+
+        var uptime = (string)(await cloud.AdminAsync("GET", "/v2.1/os-hypervisors/1/uptime")).Json["hypervisor"]!["uptime"]!;
+        var shown = (await cloud.AdminAsync("GET", "/v2.1/os-hypervisors/detail", version: "2.88")).Json["hypervisors"]![0]!;
+
+        Assert.Matches("^[0-9]{2}:[0-9]{2}:[0-9]{2} up 3 days, 1:0[5-9]$", uptime);
+        Assert.Contains("up 3 days", (string)shown["uptime"]!, StringComparison.Ordinal);
+        ComputeCloud.Assert(await cloud.AdminAsync("GET", $"/v2.1/os-hypervisors/{(string)shown["id"]!}/uptime", version: "2.88"), 404);
+        ComputeCloud.Assert(await cloud.AdminAsync("GET", "/v2.1/os-hypervisors/7/uptime"), 404);
+        ComputeCloud.Assert(await cloud.CallAsync("GET", "/v2.1/os-hypervisors/1/uptime"), 403);
+    }
+
+    [Fact]
+    public async Task The_default_class_of_quotas_keeps_what_other_services_limit_for_those_who_read_it_back()
+    {
+        await using var cloud = await ComputeCloud.StartAsync();
+        var shown = (JsonObject)(await cloud.AdminAsync("GET", "/v2.1/os-quota-class-sets/default")).Json["quota_class_set"]!.DeepClone();
+        shown.Remove("id");
+        foreach (var name in shown.Select(item => item.Key).ToList())
+        {
+            shown[name] = (long)shown[name]! + 100;
+        }
+
+        var set = await cloud.AdminAsync("PUT", "/v2.1/os-quota-class-sets/default", new JsonObject { ["quota_class_set"] = shown.DeepClone() });
+
+        ComputeCloud.Assert(set, 200);
+        Assert.Contains("floating_ips", shown.Select(item => item.Key));
+        var after = (await cloud.AdminAsync("GET", "/v2.1/os-quota-class-sets/default")).Json["quota_class_set"]!;
+        Assert.All(shown, item => Assert.Equal((long)item.Value!, (long)after[item.Key]!));
+        Assert.Null((await cloud.AdminAsync("GET", "/v2.1/os-quota-class-sets/default", version: "2.50")).Json["quota_class_set"]!["floating_ips"]);
+    }
+
     private static JsonObject Body(string json) => JsonNode.Parse(json)!.AsObject();
 }

@@ -31,6 +31,19 @@ public sealed class ProxyTests
     }
 
     [Fact]
+    public async Task Networks_of_everybody_are_shown_to_administrators_only()
+    {
+        await using var cloud = await ComputeCloud.StartAsync();
+        var outside = cloud.Network.AddNetwork("outside", ComputeWorld.OtherProject, external: true);
+
+        var all = (await cloud.AdminAsync("GET", "/v2.1/os-networks")).Json["networks"]!.AsArray();
+        var own = (await cloud.CallAsync("GET", "/v2.1/os-networks")).Json["networks"]!.AsArray();
+
+        Assert.Contains(all, network => (string)network!["id"]! == outside);
+        Assert.Equal("private", (string)Assert.Single(own)!["label"]!);
+    }
+
+    [Fact]
     public async Task Properties_of_images_are_read_set_replaced_and_deleted()
     {
         await using var cloud = await ComputeCloud.StartAsync();

@@ -488,6 +488,39 @@ public sealed class ReconcilerTests
     }
 
     [Fact]
+    public async Task A_shelved_instance_keeps_its_volumes_from_others_and_takes_and_leaves_more()
+    {
+        await using var world = await ComputeWorld.StartWithNodeAsync();
+        var id = (await world.CreateRunningAsync()).Instance.Id;
+        var (before, later, gone) = (world.Volumes.AddVolume(ComputeWorld.Project), world.Volumes.AddVolume(ComputeWorld.Project), world.Volumes.AddVolume(ComputeWorld.Project));
+        await AttachAsync(before);
+        await world.Instances.ShelveAsync(ComputeWorld.User, id, None);
+        Assert.Equal((InstanceStatus.ShelvedOffloaded, null), StatusOf(await world.SettleAsync(id)));
+
+        await AttachAsync(later);
+        await AttachAsync(gone);
+        await world.Instances.DetachVolumeAsync(ComputeWorld.User, id, gone, None);
+        await world.SettleAsync(id);
+
+        Assert.Equal(Sorted(before, later), world.Volumes.Attachments.Values.Select(attachment => attachment.VolumeId).Order());
+        Assert.All(world.Volumes.Attachments.Values, attachment => Assert.Equal((id, ""), (attachment.InstanceId, attachment.Node)));
+        Assert.Equal(VolumeState.Available, world.Volumes.Volumes[gone].State);
+
+        await world.Instances.UnshelveAsync(ComputeWorld.User, id, (false, null), null, None);
+        Assert.Equal((InstanceStatus.Active, null), StatusOf(await world.SettleAsync(id)));
+        Assert.Equal(3, world.Volumes.Attachments.Count);
+        Assert.All(world.Volumes.Attachments.Values, attachment => Assert.Equal("node", attachment.Node));
+
+        async Task AttachAsync(string volumeId)
+        {
+            await world.Instances.AttachVolumeAsync(ComputeWorld.User, id, volumeId, null, null, deleteOnTermination: false, None);
+            await world.SettleAsync(id);
+        }
+
+        static IEnumerable<string> Sorted(params string[] ids) => ids.Order();
+    }
+
+    [Fact]
     public async Task The_log_of_actions_ends_an_action_when_its_end_is_seen()
     {
         await using var world = await ComputeWorld.StartWithNodeAsync();
