@@ -7,7 +7,7 @@ using static Nephos.Services.Tests.State.Library;
 namespace Nephos.Services.Tests.State;
 
 [NeedsProgram("etcd")]
-public sealed class EtcdStateStoreTests(EtcdProcess etcd) : StateStoreConformance, IClassFixture<EtcdProcess>
+public sealed class EtcdStateStoreTests(EtcdProcess etcd) : EtcdConformance, IClassFixture<EtcdProcess>
 {
     [StoreFact]
     public async Task Stores_with_different_prefixes_do_not_see_each_other()
@@ -80,38 +80,7 @@ public sealed class EtcdStateStoreTests(EtcdProcess etcd) : StateStoreConformanc
         await cache.StopAsync(None);
     }
 
-    protected override async Task<IStateStore> OpenAsync(StateHistoryOptions history)
-    {
-        var store = Open(etcd.Endpoint, history);
+    protected override Task<IStateStore> OpenAsync(StateHistoryOptions history) => ConnectAsync([etcd.Endpoint], etcd.NewPrefix(), history);
 
-        // Connecting takes a moment, and what came before it is compacted for this process.
-        while (true)
-        {
-            var written = await store.CommitAsync(new StateCommit { Puts = [Put("connected", "?")] }, None);
-            try
-            {
-                await CollectAsync(store, "", written.Revision, written.Revision);
-                break;
-            }
-            catch (StateCompactedException)
-            {
-            }
-        }
-
-        await store.CommitAsync(new StateCommit { Deletes = ["connected"] }, None);
-        return store;
-    }
-
-    // etcd runs on its own clock.
-    protected override void Advance(TimeSpan time)
-    {
-    }
-
-    private IStateStore Open(string endpoint, StateHistoryOptions history, string? prefix = null) => StateRegistration.Open(
-        new StateStoreOptions
-        {
-            Engine = StateEngine.Etcd, EtcdEndpoints = [endpoint], EtcdPrefix = prefix ?? etcd.NewPrefix(), History = history,
-        },
-        TimeProvider.System,
-        NullLoggerFactory.Instance);
+    private IStateStore Open(string endpoint, StateHistoryOptions history, string? prefix = null) => Open([endpoint], prefix ?? etcd.NewPrefix(), history);
 }
