@@ -4,7 +4,7 @@ using Nephos.Hypervisor.Network.Nft;
 namespace Nephos.Hypervisor.Network.Rules;
 
 /// <summary>Writes the limits and marks of ports, in a table of the bridge family: what guests send is met as it comes from their tap, what
-/// they receive as it goes there. What is above a limit is dropped.</summary>
+/// they receive as it goes there. What is above a limit is dropped, after a burst of what was asked, or of what passes in a second when that is more.</summary>
 /// <remarks>A limit counts for one port, so each port has chains of its own. Their names change with their content.</remarks>
 internal static class QosRules
 {
@@ -65,7 +65,9 @@ internal static class QosRules
         }
 
         var bytes = (ulong)kbps * 1000 / 8;
-        var burst = Math.Max(burstKbits == 0 ? bytes * 4 / 5 : (ulong)burstKbits * 1000 / 8, BurstBytesMin);
-        return [string.Create(CultureInfo.InvariantCulture, $"limit rate over {bytes} bytes/second burst {burst} bytes counter drop")];
+        var wanted = Math.Max(burstKbits == 0 ? bytes * 4 / 5 : (ulong)burstKbits * 1000 / 8, BurstBytesMin);
+        // The kernel's bucket holds what passes in one unit of time and the burst beside it, and a second is its smallest unit.
+        var beside = wanted > bytes ? string.Create(CultureInfo.InvariantCulture, $" burst {wanted - bytes} bytes") : "";
+        return [string.Create(CultureInfo.InvariantCulture, $"limit rate over {bytes} bytes/second{beside} counter drop")];
     }
 }
