@@ -85,7 +85,10 @@ internal sealed class AttachmentService(
                 var own = await transaction.ListByAsync(Attachment.Table, "volume", volume.Id, cancellationToken);
                 if (attachment.IdempotencyKey is { } key && own.FirstOrDefault(other => other.IdempotencyKey == key) is { } first) return first;
                 var view = new VolumeView(volume, own, "", time.GetUtcNow());
-                if (view.Status != VolumeStatus.Available && !(view.Status == VolumeStatus.Attaching && own.Count == 0))
+                var shared = volume.Multiattach && view.Status is VolumeStatus.InUse or VolumeStatus.Attaching;
+                if (shared && attachment.InstanceId is { } instance && own.Any(other => other.InstanceId == instance))
+                    throw BlockStorageFaults.InvalidVolume($"volume {volume.Id} is already attached to instance {instance}");
+                if (view.Status != VolumeStatus.Available && !(view.Status == VolumeStatus.Attaching && own.Count == 0) && !shared)
                     throw BlockStorageFaults.InvalidVolume($"volume {volume.Id} status must be available or reserved to attach, but it is {view.Status.ToCinder()}");
                 var made = attachment with { ProjectId = volume.ProjectId, ReadOnly = wish.ReadOnly || volume.ReadOnly };
                 transaction.Insert(Attachment.Table, made);
@@ -159,6 +162,7 @@ internal sealed class AttachmentService(
     }
 
     /// <summary>Ends an attachment. Its head can not complete a write any more, wherever it is. One that is gone is no error.</summary>
+    /// <remarks>While others have the volume by the same head, that one stays, and ends the connections of this attachment when its node sees the end.</remarks>
     public async Task DeleteAsync(OperationContext operation, string id, CancellationToken cancellationToken)
     {
         operation.RequireMember("volume:attachment_delete");
@@ -168,8 +172,10 @@ internal sealed class AttachmentService(
                 if (await transaction.GetAsync(Attachment.Table, id, cancellationToken) is not { } attachment) return null;
                 Visible(operation, attachment, id);
                 transaction.Delete(Attachment.Table, id);
-                if (await transaction.GetAsync(Volume.Table, attachment.VolumeId, cancellationToken) is { } volume)
-                    transaction.Put(Volume.Table, (volume with { Epoch = volume.Epoch + 1 }).Changed(time.GetUtcNow()));
+                if (await transaction.GetAsync(Volume.Table, attachment.VolumeId, cancellationToken) is not { } volume) return null;
+                var others = await OthersAsync(transaction, attachment, cancellationToken);
+                var stays = others.Exists(other => other.OpenedAt is not null && other.Epoch == volume.Epoch && (attachment.OpenedAt is null || other.Node == attachment.Node));
+                transaction.Put(Volume.Table, (volume with { Epoch = stays ? volume.Epoch : volume.Epoch + 1 }).Changed(time.GetUtcNow()));
                 return attachment.VolumeId;
             },
             cancellationToken);
@@ -177,9 +183,19 @@ internal sealed class AttachmentService(
         if (volumeId is not null) await worker.RunSoonAsync(volumeId, cancellationToken);
     }
 
+    private static async Task<List<Attachment>> OthersAsync(StateTransaction transaction, Attachment attachment, CancellationToken cancellationToken) =>
+        [.. (await transaction.ListByAsync(Attachment.Table, "volume", attachment.VolumeId, cancellationToken)).Where(other => other.Id != attachment.Id)];
+
     /// <summary>Gives a node the right to serve the volume, under a new epoch.</summary>
-    /// <exception cref="FaultException">NotFound for a wrong id or token; Conflict when it is of another node, or the volume is not ready.</exception>
-    public async Task<OpenedAttachment> OpenAsync(OperationContext operation, string id, string token, string node, CancellationToken cancellationToken)
+    /// <param name="operation">Of a service.</param>
+    /// <param name="id">The attachment.</param>
+    /// <param name="token">Its token.</param>
+    /// <param name="node">The node that asks.</param>
+    /// <param name="headEpoch">Of the head that the node has open for another attachment of the volume; while it is the newest, this one is opened under it too. 0 for none.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="FaultException">NotFound for a wrong id or token; Conflict when it or another attachment is of another node, or the volume is not ready.</exception>
+    public async Task<OpenedAttachment> OpenAsync(
+        OperationContext operation, string id, string token, string node, long headEpoch, CancellationToken cancellationToken)
     {
         if (!operation.IsAdmin) operation.RequireService("volume:attachment_open");
         if (node.Length == 0) throw Faults.Invalid("node", "is required");
@@ -194,8 +210,13 @@ internal sealed class AttachmentService(
                 var volume = await transaction.GetAsync(Volume.Table, attachment.VolumeId, cancellationToken) ?? throw NotFound(id);
                 if (!volume.Provisioned || volume.Deleting || volume.RevertTo is not null || volume.DeviceId is null)
                     throw Faults.Conflict($"Volume {volume.Id} is not ready: {new VolumeView(volume, [attachment], "", time.GetUtcNow()).Reason}");
-                // The compare and set of the configuration record: each open fences the one before.
-                volume = (volume with { Epoch = volume.Epoch + 1 }).Changed(time.GetUtcNow());
+                var others = await OthersAsync(transaction, attachment, cancellationToken);
+                // One head serves all of them.
+                if (others.Find(other => other.OpenedAt is not null && other.Node != node) is { } elsewhere)
+                    throw Faults.Conflict($"Volume {volume.Id} is open on node {elsewhere.Node}; its attachments are on one node.");
+                var joins = headEpoch > 0 && headEpoch == volume.Epoch && others.Exists(other => other.OpenedAt is not null && other.Epoch == headEpoch);
+                // The compare and set of the configuration record: each open that does not join fences the one before.
+                volume = (volume with { Epoch = joins ? volume.Epoch : volume.Epoch + 1 }).Changed(time.GetUtcNow());
                 attachment = attachment with { Node = node, Epoch = volume.Epoch, OpenedAt = time.GetUtcNow() };
                 transaction.Put(Volume.Table, volume);
                 transaction.Put(Attachment.Table, attachment);

@@ -65,7 +65,7 @@ internal sealed class AttachmentsGrpcService(
     public override async Task<Wire.OpenedAttachment> OpenAttachment(Wire.OpenAttachmentRequest request, ServerCallContext context)
     {
         var opened = await attachments.OpenAsync(
-            context.GetOperation(), request.AttachmentId, request.Token, request.Node, context.CancellationToken);
+            context.GetOperation(), request.AttachmentId, request.Token, request.Node, request.HeadEpoch, context.CancellationToken);
         var wire = new Wire.OpenedAttachment
         {
             AttachmentId = opened.Attachment.Id,

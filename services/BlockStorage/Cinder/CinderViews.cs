@@ -55,7 +55,7 @@ internal static class CinderViews
             ["encrypted"] = volume.KeyId is not null,
             ["replication_status"] = null,
             ["consistencygroup_id"] = null,
-            ["multiattach"] = false,
+            ["multiattach"] = volume.Multiattach,
             ["attachments"] = new JsonArray([.. view.Attachments.Where(attachment => attachment.OpenedAt is not null).Select(AttachmentOfVolume)]),
         };
         if (call.Operation.IsAdmin) json["migration_status"] = null;

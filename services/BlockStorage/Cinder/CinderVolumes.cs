@@ -139,7 +139,7 @@ internal sealed class CinderVolumes(VolumeService volumes)
             AvailabilityZone = Given(body, "availability_zone"),
             Metadata = CinderInput.Metadata(body["metadata"], "metadata"),
         };
-        if (CinderInput.Flag(body, "multiattach") == true) throw Faults.Invalid("multiattach", "volumes for several instances at once are not offered");
+        if (CinderInput.Flag(body, "multiattach") == true) throw Faults.Invalid("multiattach", "multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.");
         if (size is null && wish.SnapshotId is null && wish.VolumeId is null && wish.BackupId is null) throw Faults.Invalid("size", "is required");
         try
         {

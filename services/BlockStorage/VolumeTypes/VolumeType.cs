@@ -9,6 +9,9 @@ internal sealed record VolumeType
     /// <summary>The extra specs that limit the volumes of a type.</summary>
     public const string IopsSpec = "nephos:iops", BytesSpec = "nephos:bytes_per_second";
 
+    /// <summary>The extra spec, and its value, of a type whose volumes may be attached to several instances.</summary>
+    public const string MultiattachSpec = "multiattach", SpecTrue = "<is> True";
+
     public static readonly TableSchema<VolumeType> Table =
         new TableSchema<VolumeType>("block-storage/volume-types", type => type.Id, BlockStorageJson.Default.VolumeType).Unique("name", type => type.Name);
 
@@ -29,6 +32,8 @@ internal sealed record VolumeType
 
     public bool IsOfferedTo(OperationContext operation) =>
         IsPublic || operation.SeesAll || (operation.ProjectId is { } project && Projects.Contains(project));
+
+    public bool IsMultiattach => ExtraSpecs.TryGetValue(MultiattachSpec, out var value) && string.Equals(value, SpecTrue, StringComparison.OrdinalIgnoreCase);
 
     public long LimitOf(string spec) => ExtraSpecs.TryGetValue(spec, out var text) && long.TryParse(text, out var value) ? value : 0;
 }

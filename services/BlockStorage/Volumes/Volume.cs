@@ -22,6 +22,9 @@ internal sealed record Volume
     public required string AvailabilityZone { get; init; }
     public bool Bootable { get; init; }
 
+    /// <summary>Several instances may have it at once.</summary>
+    public bool Multiattach { get; init; }
+
     /// <summary>Null until somebody has set it; then the REST API shows it in the metadata.</summary>
     public bool? ReadOnlyFlag { get; init; }
     public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();

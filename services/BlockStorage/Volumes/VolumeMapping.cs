@@ -26,6 +26,7 @@ internal static class VolumeMapping
             AvailabilityZone = volume.AvailabilityZone,
             Bootable = volume.Bootable,
             ReadOnly = volume.ReadOnly,
+            Multiattach = volume.Multiattach,
             GroupId = volume.GroupId ?? "",
             Encrypted = volume.KeyId is not null,
             SourceImageId = volume.SourceImageId ?? "",

@@ -110,7 +110,7 @@ internal sealed partial class VolumeService
         var hasContent = sized.SourceSnapshotId is not null || sized.SourceVolumeId is not null || sized.RestoreFrom is not null;
         if (hasContent) RequireSameEncryption(sized, type);
         var key = type.Encryption is { } encryption && !hasContent ? keys.Make(encryption) : null;
-        return (sized with { SizeBytes = InputRules.Size(sized.SizeBytes, wish.Hidden), VolumeTypeId = type.Id, KeyId = key?.Id ?? sized.KeyId }, key);
+        return (sized with { SizeBytes = InputRules.Size(sized.SizeBytes, wish.Hidden), VolumeTypeId = type.Id, Multiattach = type.IsMultiattach, KeyId = key?.Id ?? sized.KeyId }, key);
     }
 
     // Content stays as it is on the devices: nobody may believe that it is encrypted when it is not.

@@ -185,12 +185,14 @@ internal sealed partial class VolumeService(
                 if (status is not (VolumeStatus.Available or VolumeStatus.InUse))
                     throw BlockStorageFaults.InvalidVolume($"Volume {id} status must be available or in-use to retype, but it is {status.ToCinder()}.");
                 RequireSameEncryption(volume, type);
+                if (volume.Multiattach != type.IsMultiattach && status != VolumeStatus.Available)
+                    throw Faults.Invalid("new_type", $"Retyping the volume between multiattach and not is only possible while it is available; volume {id} is {status.ToCinder()}.");
                 if (volume.VolumeTypeId == type.Id) throw Faults.Invalid("new_type", $"New volume_type same as original: {typeName}.");
                 if (volume.GroupId is not null) throw BlockStorageFaults.InvalidVolume($"Volume {id} is in a group.");
-                if (volume.Hidden) return volume with { VolumeTypeId = type.Id };
+                if (volume.Hidden) return volume with { VolumeTypeId = type.Id, Multiattach = type.IsMultiattach };
                 await quotas.ChangeAsync(transaction, volume.ProjectId, QuotaChange.Volumes(-1, -volume.SizeGib, volume.VolumeTypeId), cancellationToken);
                 await quotas.ChangeAsync(transaction, volume.ProjectId, QuotaChange.Volumes(1, volume.SizeGib, type.Id), cancellationToken);
-                return volume with { VolumeTypeId = type.Id };
+                return volume with { VolumeTypeId = type.Id, Multiattach = type.IsMultiattach };
             },
             cancellationToken);
         return await ViewAsync(changed, cancellationToken);

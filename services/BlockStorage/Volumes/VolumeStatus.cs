@@ -54,7 +54,7 @@ internal sealed record VolumeView(Volume Volume, IReadOnlyList<Attachment> Attac
         if (volume.Upload is not null) return VolumeStatus.Uploading;
         if (volume.BackingUp is not null) return VolumeStatus.BackingUp;
         if (volume.TransferId is not null) return VolumeStatus.AwaitingTransfer;
-        if (attachments.Any(attachment => attachment.IsDetaching(now))) return VolumeStatus.Detaching;
+        if (attachments.Count > 0 && attachments.All(attachment => attachment.IsDetaching(now))) return VolumeStatus.Detaching;
         if (attachments.Any(attachment => attachment.OpenedAt is not null)) return VolumeStatus.InUse;
         if (attachments.Count > 0 || volume.ReservedUntil > now) return VolumeStatus.Attaching;
         return VolumeStatus.Available;

@@ -34,7 +34,7 @@ internal sealed class VolumesGrpcService(VolumeService volumes, TableCache<Volum
             UserId = Given(request.UserId),
             IdempotencyKey = request.IdempotencyKey,
         };
-        if (request.Multiattach) throw Faults.Invalid("multiattach", "volumes for several instances at once are not offered");
+        if (request.Multiattach) throw Faults.Invalid("multiattach", $"comes from the volume type: its extra spec {VolumeTypes.VolumeType.MultiattachSpec} is '{VolumeTypes.VolumeType.SpecTrue}'");
         return (await volumes.CreateAsync(context.GetOperation(), wish, wait: true, context.CancellationToken)).ToWire();
     }
 

@@ -13,6 +13,7 @@ namespace Nephos.Hypervisor.Agent;
 internal sealed class BlockVolumeConnector : IVolumeConnector
 {
     private readonly ConcurrentDictionary<Guid, ConcurrentDictionary<Guid, VolumeEndpoint>> _open = new();
+    private readonly ConcurrentDictionary<Guid, SemaphoreSlim> _gates = new();
     private readonly Wire.Attachments.AttachmentsClient _attachments;
     private readonly IVolumeHeads _heads;
     private readonly ServiceCalls _calls;
@@ -38,7 +39,26 @@ internal sealed class BlockVolumeConnector : IVolumeConnector
         {
             return endpoint;
         }
-        var request = new Wire.OpenAttachmentRequest { AttachmentId = volume.AttachmentId.ToString(), Token = volume.Token, Node = _node.NodeName };
+        var gate = _gates.GetOrAdd(volume.VolumeId, _ => new SemaphoreSlim(1, 1));
+        await gate.WaitAsync(cancellationToken);
+        try
+        {
+            return open[volume.AttachmentId] = await OpenHeadAsync(volume, cancellationToken);
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    // One attachment of a volume after the other, so that the second one finds the head of the first and shares it.
+    private async Task<VolumeEndpoint> OpenHeadAsync(VolumeSpec volume, CancellationToken cancellationToken)
+    {
+        var mate = _heads.List().FirstOrDefault(head => head.VolumeId == volume.VolumeId && head.AttachmentId != volume.AttachmentId && !head.Fenced);
+        var request = new Wire.OpenAttachmentRequest
+        {
+            AttachmentId = volume.AttachmentId.ToString(), Token = volume.Token, Node = _node.NodeName, HeadEpoch = mate?.Epoch ?? 0,
+        };
         Wire.OpenedAttachment opened;
         try
         {
@@ -50,7 +70,7 @@ internal sealed class BlockVolumeConnector : IVolumeConnector
         }
         var socket = _runtime.VolumeSocket(volume.AttachmentId);
         await _heads.OpenAsync(OpenedVolume.From(opened), socket, cancellationToken);
-        return open[volume.AttachmentId] = new VolumeEndpoint(volume, socket, opened.ExportName);
+        return new VolumeEndpoint(volume, socket, opened.ExportName);
     }
 
     public async Task CloseAsync(Guid instanceId, Guid attachmentId, CancellationToken cancellationToken)

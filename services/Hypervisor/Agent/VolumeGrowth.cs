@@ -45,6 +45,7 @@ internal sealed partial class VolumeGrowth(
             new Wire.WatchAttachmentsRequest { Node = node.NodeName }, await calls.AsServiceAsync(cancellationToken, Timeout.InfiniteTimeSpan));
         while (await events.ResponseStream.MoveNext(cancellationToken))
         {
+            if (events.ResponseStream.Current is { HasDeleted: true, Deleted: var gone } && Guid.TryParse(gone, out var goneId)) await CloseAsync(goneId, cancellationToken);
             if (events.ResponseStream.Current.Changed is not { } changed || !Guid.TryParse(changed.Attachment.Id, out var attachmentId)) continue;
             try
             {
@@ -54,6 +55,19 @@ internal sealed partial class VolumeGrowth(
             {
                 LogFailed(e, changed.Attachment.VolumeId, changed.VolumeSizeBytes);
             }
+        }
+    }
+
+    // Whose attachment has ended is let in no more, also where others keep the head open.
+    private async Task CloseAsync(Guid attachmentId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await heads.CloseAsync(attachmentId, cancellationToken);
+        }
+        catch (VolumeHeadException e)
+        {
+            LogNotClosed(e, attachmentId);
         }
     }
 
@@ -77,6 +91,9 @@ internal sealed partial class VolumeGrowth(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The machine was not told that volume {VolumeId} has {SizeBytes} bytes now; it will see it when it is started anew")]
     private partial void LogFailed(Exception exception, string volumeId, long sizeBytes);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Attachment {AttachmentId} has ended, and its head can not be closed")]
+    private partial void LogNotClosed(Exception exception, Guid attachmentId);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "The watch of attachments ended: {Reason}")]
     private partial void LogWatchEnded(string reason);

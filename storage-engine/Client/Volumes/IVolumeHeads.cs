@@ -5,8 +5,8 @@ namespace Nephos.Client.Volumes;
 public interface IVolumeHeads : IAsyncDisposable
 {
     /// <summary>Seals the epoch at the replicas and serves the volume over NBD on a unix socket.</summary>
-    /// <remarks>A head of the same attachment that is open already is replaced; clients that were connected to it reconnect to
-    /// the same path by themselves. The file of the socket is made readable for its owner and group only.</remarks>
+    /// <remarks>An attachment that is open already is replaced; clients that were connected to it reconnect to
+    /// the same path by themselves. Another attachment of the volume under the same epoch shares the head that is open. The file of the socket is made readable for its owner and group only.</remarks>
     /// <exception cref="VolumeHeadException">No replica could be reached, or a newer epoch exists.</exception>
     Task OpenAsync(OpenedVolume volume, string socketPath, CancellationToken cancellationToken);
 

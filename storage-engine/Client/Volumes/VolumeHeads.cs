@@ -8,6 +8,7 @@ namespace Nephos.Client.Volumes;
 /// <inheritdoc cref="IVolumeHeads"/>
 internal sealed partial class VolumeHeads : IVolumeHeads
 {
+    /// <summary>An attachment; several of one volume share a head (B36).</summary>
     private sealed record OpenHead(OpenedVolume Volume, string SocketPath, VolumeHead Head, NbdServer Server);
 
     /// <summary>How long closing waits for requests that can not be finished.</summary>
@@ -36,10 +37,18 @@ internal sealed partial class VolumeHeads : IVolumeHeads
         await _changes.WaitAsync(cancellationToken);
         try
         {
+            var mate = Snapshot().Find(other =>
+                other.Volume.VolumeId == volume.VolumeId && other.Volume.Epoch == volume.Epoch && other.Volume.AttachmentId != volume.AttachmentId && !other.Head.Fenced);
             // Heads of older epochs of this volume are fenced by the seal below; whoever has the path now makes room.
             foreach (var old in Snapshot().Where(old =>
-                         old.Volume.AttachmentId == volume.AttachmentId || old.Volume.VolumeId == volume.VolumeId || old.SocketPath == socketPath))
+                         old.Volume.AttachmentId == volume.AttachmentId || old.SocketPath == socketPath || (old.Volume.VolumeId == volume.VolumeId && old.Head != mate?.Head)))
                 await Task.Run(() => Close(old), CancellationToken.None);
+            if (mate is not null)
+            {
+                Serve(volume, socketPath, mate.Head);
+                LogJoined(volume.VolumeId, volume.AttachmentId, volume.Epoch, socketPath);
+                return;
+            }
             var replicas = await Task.WhenAll(volume.Replicas.Select(endpoint => ConnectAsync(volume, endpoint, volume.SizeBytes, cancellationToken)));
             await Task.Run(() => Open(volume, socketPath, replicas), CancellationToken.None);
         }
@@ -75,14 +84,13 @@ internal sealed partial class VolumeHeads : IVolumeHeads
             if (!group.SealedEverywhere && volume.Replicas.Count > 1) _leasePassed.WaitOne(VolumeGroup.ReadLease);
             var cipher = volume.EncryptionKey.IsEmpty ? null : new BlockCipher(volume.EncryptionKey.Span);
             head = new VolumeHead(group, cipher, index => ConnectAsync(volume, volume.Replicas[index], group.SizeBytes, CancellationToken.None).GetAwaiter().GetResult(), _logger);
-            var server = new NbdServer(
-                new VolumeExport(head, volume.ReadOnly), volume.ExportName, socketPath, new RateLimit(volume.Limits, _time));
+            var served = head;
             head.OnFenced = () =>
             {
-                LogFenced(volume.VolumeId, volume.AttachmentId, volume.Epoch);
-                server.Hurry();
+                LogFenced(volume.VolumeId, volume.Epoch);
+                foreach (var open in OpenOn(served)) open.Server.Hurry();
             };
-            lock (_gate) _open[volume.AttachmentId] = new OpenHead(volume, socketPath, head, server);
+            Serve(volume, socketPath, head);
         }
         catch
         {
@@ -91,6 +99,14 @@ internal sealed partial class VolumeHeads : IVolumeHeads
             throw;
         }
     }
+
+    private void Serve(OpenedVolume volume, string socketPath, VolumeHead head)
+    {
+        var server = new NbdServer(new VolumeExport(head, volume.ReadOnly), volume.ExportName, socketPath, new RateLimit(volume.Limits, _time));
+        lock (_gate) _open[volume.AttachmentId] = new OpenHead(volume, socketPath, head, server);
+    }
+
+    private List<OpenHead> OpenOn(VolumeHead head) => Snapshot().FindAll(open => open.Head == head);
 
     public async Task CloseAsync(Guid attachmentId, CancellationToken cancellationToken)
     {
@@ -110,11 +126,12 @@ internal sealed partial class VolumeHeads : IVolumeHeads
 
     private void Close(OpenHead open)
     {
-        // What is in hand is finished, unless it waits for replicas that may never come.
-        using (new Timer(_ => open.Head.GiveUpWaiting(), null, CloseGrace, Timeout.InfiniteTimeSpan)) open.Server.Dispose();
+        var shared = OpenOn(open.Head).Count > 1;
+        // What is in hand is finished, unless it waits for replicas that may never come. What others wait for is not given up.
+        using (new Timer(_ => open.Head.GiveUpWaiting(), null, shared ? Timeout.InfiniteTimeSpan : CloseGrace, Timeout.InfiniteTimeSpan)) open.Server.Dispose();
         lock (_gate) _open.Remove(open.Volume.AttachmentId);
         if (!open.Head.Fenced && open.Head.Flush() is var status and not ReplicaStatus.Ok) LogFlushFailed(open.Volume.VolumeId, status);
-        open.Head.Dispose();
+        if (!shared) open.Head.Dispose();
         LogClosed(open.Volume.VolumeId, open.Volume.AttachmentId);
     }
 
@@ -137,7 +154,7 @@ internal sealed partial class VolumeHeads : IVolumeHeads
                 throw new VolumeHeadException($"Volume {open.Volume.VolumeId} can not change from {open.Head.SizeBytes} to {sizeBytes} bytes.");
             open.Head.SizeBytes = sizeBytes;
             // The size is read when a connection is made, so each client makes a new one (B40).
-            await Task.Run(open.Server.DropConnections, CancellationToken.None);
+            foreach (var attached in OpenOn(open.Head)) await Task.Run(attached.Server.DropConnections, CancellationToken.None);
         }
         finally
         {
@@ -185,8 +202,11 @@ internal sealed partial class VolumeHeads : IVolumeHeads
     [LoggerMessage(Level = LogLevel.Information, Message = "Volume {VolumeId} is not served for attachment {AttachmentId} any more")]
     private partial void LogClosed(Guid volumeId, Guid attachmentId);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Attachment {AttachmentId} of volume {VolumeId} at epoch {Epoch} was fenced by a newer one")]
-    private partial void LogFenced(Guid volumeId, Guid attachmentId, long epoch);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The head of volume {VolumeId} at epoch {Epoch} was fenced by a newer one")]
+    private partial void LogFenced(Guid volumeId, long epoch);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Volume {VolumeId} is also served for attachment {AttachmentId} at epoch {Epoch} on {SocketPath}")]
+    private partial void LogJoined(Guid volumeId, Guid attachmentId, long epoch, string socketPath);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The last flush of volume {VolumeId} ended as {Status}")]
     private partial void LogFlushFailed(Guid volumeId, ReplicaStatus status);

@@ -18,7 +18,7 @@ public sealed class AttachmentTests
         var attachment = await world.Attachments.CreateAsync(world.User, new() { VolumeId = id, InstanceId = "i", Node = "node-1", Device = "/dev/vdb" }, None);
         Assert.Equal(VolumeStatus.Attaching, (await world.GetAsync(id)).Status);
         Assert.Contains("node-1", (await world.GetAsync(id)).Reason, StringComparison.Ordinal);
-        var opened = await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-1", None);
+        var opened = await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-1", 0, None);
         Assert.Equal((1L, FakeDevices.Id, $"{attachment.Id}.{attachment.Token}"), (opened.Volume.Epoch, opened.Volume.DeviceId, opened.ExportName));
         Assert.Equal(VolumeStatus.InUse, (await world.GetAsync(id)).Status);
         await world.Attachments.SetDetachingAsync(world.User, id, detaching: true, None);
@@ -36,15 +36,15 @@ public sealed class AttachmentTests
         var id = (await world.CreateAsync()).Volume.Id;
         var attachment = await world.Attachments.CreateAsync(world.Service, new() { VolumeId = id, Node = "node-1" }, None);
         Assert.Equal(64, attachment.Token.Length);
-        Assert.Equal(ErrorReason.NotFound, (await Refused(world.Attachments.OpenAsync(world.Service, attachment.Id, "wrong", "node-1", None))).Reason);
-        Assert.Equal(ErrorReason.NotFound, (await Refused(world.Attachments.OpenAsync(world.Service, "other", attachment.Token, "node-1", None))).Reason);
-        Assert.Equal(ErrorReason.Conflict, (await Refused(world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-2", None))).Reason);
-        Assert.Equal(ErrorReason.Forbidden, (await Refused(world.Attachments.OpenAsync(world.User, attachment.Id, attachment.Token, "node-1", None))).Reason);
-        Assert.Equal(1, (await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-1", None)).Volume.Epoch);
-        Assert.Equal(2, (await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-1", None)).Volume.Epoch);
+        Assert.Equal(ErrorReason.NotFound, (await Refused(world.Attachments.OpenAsync(world.Service, attachment.Id, "wrong", "node-1", 0, None))).Reason);
+        Assert.Equal(ErrorReason.NotFound, (await Refused(world.Attachments.OpenAsync(world.Service, "other", attachment.Token, "node-1", 0, None))).Reason);
+        Assert.Equal(ErrorReason.Conflict, (await Refused(world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-2", 0, None))).Reason);
+        Assert.Equal(ErrorReason.Forbidden, (await Refused(world.Attachments.OpenAsync(world.User, attachment.Id, attachment.Token, "node-1", 0, None))).Reason);
+        Assert.Equal(1, (await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-1", 0, None)).Volume.Epoch);
+        Assert.Equal(2, (await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-1", 0, None)).Volume.Epoch);
         await world.Attachments.UpdateAsync(world.Service, attachment.Id, "node-2", null, null, null, None);
         Assert.Equal(VolumeStatus.Attaching, (await world.GetAsync(id)).Status);
-        Assert.Equal(3, (await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-2", None)).Volume.Epoch);
+        Assert.Equal(3, (await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-2", 0, None)).Volume.Epoch);
     }
 
     [Fact]
@@ -83,17 +83,17 @@ public sealed class AttachmentTests
         await using var world = await StartAsync();
         var id = (await world.CreateAsync()).Volume.Id;
         var attachment = await world.Attachments.CreateAsync(world.User, new() { VolumeId = id, Node = "dead" }, None);
-        await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "dead", None);
+        await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "dead", 0, None);
         world.Devices.Before = _ => throw Faults.Unavailable("The storage node does not answer.");
         await world.Attachments.DeleteAsync(world.User, attachment.Id, None);
         var next = await world.Attachments.CreateAsync(world.User, new() { VolumeId = id, Node = "alive" }, None);
         // Whoever opens next has a higher epoch than the dead node, sealed or not.
-        Assert.Equal(3, (await world.Attachments.OpenAsync(world.Service, next.Id, next.Token, "alive", None)).Volume.Epoch);
+        Assert.Equal(3, (await world.Attachments.OpenAsync(world.Service, next.Id, next.Token, "alive", 0, None)).Volume.Epoch);
         Assert.Equal(0, world.Devices.EpochOf(id));
         world.Devices.Before = null;
         await world.SettleAsync();
         Assert.Equal(3, world.Devices.EpochOf(id));
-        Assert.Equal(ErrorReason.NotFound, (await Refused(world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "dead", None))).Reason);
+        Assert.Equal(ErrorReason.NotFound, (await Refused(world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "dead", 0, None))).Reason);
     }
 
     [Fact]
@@ -122,7 +122,7 @@ public sealed class AttachmentTests
         var id = (await world.CreateAsync(new VolumeWish { SizeBytes = Gib, VolumeType = "slow" })).Volume.Id;
         await world.Volumes.UpdateAsync(world.User, id, volume => volume with { ReadOnlyFlag = true }, None);
         var attachment = await world.Attachments.CreateAsync(world.User, new() { VolumeId = id }, None);
-        var opened = await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "n", None);
+        var opened = await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "n", 0, None);
         Assert.Equal((true, 50L, 0L), (opened.Attachment.ReadOnly, opened.Limits.Total.Iops, opened.Limits.Total.BytesPerSecond));
     }
 }

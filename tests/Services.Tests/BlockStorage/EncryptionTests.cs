@@ -47,7 +47,7 @@ public sealed class EncryptionTests
         await using var world = await StartAsync(keyBits);
         var (first, second) = (await CreateAsync(world), await CreateAsync(world));
         var attachment = await world.Attachments.CreateAsync(world.User, new AttachmentWish { VolumeId = first.Volume.Id }, None);
-        var opened = await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-1", None);
+        var opened = await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "node-1", 0, None);
         Assert.Equal(bytes, opened.Key.Length);
         Assert.NotEqual(opened.Key, await KeyAsync(world, second));
         var record = (await world.Store.GetAsync(VolumeKey.Table, first.Volume.KeyId!, None))!;

@@ -55,7 +55,7 @@ public sealed class TypeSettingTests
         await qos.AssociateAsync(world.Admin, specs.Id, type.Id, None);
         var volume = (await world.CreateAsync(new VolumeWish { Name = "v", SizeBytes = BlockStorageWorld.Gib, VolumeType = "fast" })).Volume;
         var attachment = await world.Attachments.CreateAsync(world.User, new AttachmentWish { VolumeId = volume.Id, Node = "n" }, None);
-        Assert.Equal(500, (await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "n", None)).Limits.Total.Iops);
+        Assert.Equal(500, (await world.Attachments.OpenAsync(world.Service, attachment.Id, attachment.Token, "n", 0, None)).Limits.Total.Iops);
         await qos.SetAsync(world.Admin, specs.Id, null, new Dictionary<string, string?> { ["total_iops_sec"] = "100" }, None);
         await qos.CatchUpAsync(None);
         Assert.Equal(100, qos.LimitsOf(volume).Total.Iops);
