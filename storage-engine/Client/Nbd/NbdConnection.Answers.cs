@@ -6,7 +6,6 @@ namespace Nephos.Client.Nbd;
 internal sealed partial class NbdConnection
 {
     private const ushort DoneFlag = 1;
-    private const uint HoleState = 1, ZeroState = 2;
 
     private static void WriteSimple(Span<byte> target, ulong cookie, NbdError error)
     {
@@ -38,7 +37,7 @@ internal sealed partial class NbdConnection
         if (_sendEnd == 0) return true;
         var answers = _send!.Span[.._sendEnd];
         _sendEnd = 0;
-        lock (_sending) return LibcSocket.SendAll(_handle, answers);
+        lock (_sending) return _channel.SendAll(answers);
     }
 
     private bool AnswerSimple(ulong cookie, NbdError error)
@@ -121,7 +120,7 @@ internal sealed partial class NbdConnection
         var header = session.StructuredReplies ? NbdProtocol.ChunkHeaderBytes + 8 : NbdProtocol.SimpleReplyBytes;
         var length = (int)request.Length;
         if (!TryReserve(header + length, out var room)) return false;
-        var status = session.Export.Head.Read((long)request.Offset, room[header..], _scratchSource);
+        var status = session.Export.Content.Read((long)request.Offset, room[header..], _scratchSource);
         if (status != ReplicaStatus.Ok) return TryError(status, out var error) && Fail(session, in request, error);
         if (session.StructuredReplies)
         {
@@ -140,7 +139,7 @@ internal sealed partial class NbdConnection
     private bool ReadWhole(NbdSession session, in NbdRequest request)
     {
         using var data = new NativeBuffer((int)request.Length);
-        var status = session.Export.Head.Read((long)request.Offset, data.Span, _scratchSource);
+        var status = session.Export.Content.Read((long)request.Offset, data.Span, _scratchSource);
         if (status != ReplicaStatus.Ok) return TryError(status, out var error) && Fail(session, in request, error);
         if (session.StructuredReplies)
         {
@@ -158,16 +157,16 @@ internal sealed partial class NbdConnection
         {
             var answers = _send!.Span[.._sendEnd];
             _sendEnd = 0;
-            return LibcSocket.SendAll(_handle, answers) && LibcSocket.SendAll(_handle, data.Span);
+            return _channel.SendAll(answers) && _channel.SendAll(data.Span);
         }
     }
 
     // A part of a read as chunks of data and of holes. Answers false when the connection ends or the read did (see _readFailed).
     private bool ReadRanges(NbdSession session, in NbdRequest request, long offset, int length, bool last)
     {
-        var head = session.Export.Head;
+        var content = session.Export.Content;
         var start = offset / VolumeHead.BlockBytes * VolumeHead.BlockBytes;
-        var status = head.GetRanges(start, VolumeHead.RoundUp(offset + length) - start, _ranges.AsSpan(0, SliceBytes / VolumeHead.BlockBytes + 2), out var count);
+        var status = content.GetRanges(start, VolumeHead.RoundUp(offset + length) - start, _ranges.AsSpan(0, SliceBytes / VolumeHead.BlockBytes + 2), out var count);
         if (status != ReplicaStatus.Ok) return FailPart(status, request.Cookie, offset);
         for (var i = 0; i < count; i++)
         {
@@ -181,7 +180,7 @@ internal sealed partial class NbdConnection
             }
             const int header = NbdProtocol.ChunkHeaderBytes + 8;
             if (!TryReserve(header + bytes, out var room)) return false;
-            status = head.Read(from, room[header..], _scratchSource);
+            status = content.Read(from, room[header..], _scratchSource);
             if (status != ReplicaStatus.Ok) return FailPart(status, request.Cookie, from);
             WriteChunk(room, NbdChunk.OffsetData, done, request.Cookie, bytes + 8);
             BinaryPrimitives.WriteUInt64BigEndian(room[NbdProtocol.ChunkHeaderBytes..], (ulong)from);
@@ -207,34 +206,41 @@ internal sealed partial class NbdConnection
         return true;
     }
 
+    // One chunk for each context; the last one ends the answer.
     private bool BlockStatus(NbdSession session, in NbdRequest request)
     {
+        for (var index = 0; index < session.Contexts.Count; index++)
+        {
+            var status = Describe(session, session.Contexts[index], in request, last: index == session.Contexts.Count - 1, out var sent);
+            if (!sent) return false;
+            if (status != ReplicaStatus.Ok) return TryError(status, out var error) && Fail(session, in request, error);
+        }
+        return true;
+    }
+
+    private ReplicaStatus Describe(NbdSession session, NbdContext context, in NbdRequest request, bool last, out bool sent)
+    {
+        sent = true;
         var start = (long)request.Offset / VolumeHead.BlockBytes * VolumeHead.BlockBytes;
         var end = (long)request.Offset + request.Length;
         var wanted = (request.Flags & NbdCommandFlags.RequestOne) != 0 ? 1 : RangesMax;
-        var status = session.Export.Head.GetRanges(start, VolumeHead.RoundUp(end) - start, _ranges.AsSpan(0, wanted), out var count);
-        if (status != ReplicaStatus.Ok) return TryError(status, out var error) && Fail(session, in request, error);
+        var status = context.Ask(session.Export.Content, start, VolumeHead.RoundUp(end) - start, _ranges.AsSpan(0, wanted), out var count);
+        if (status != ReplicaStatus.Ok) return status;
         var payload = 4 + 8 * count;
-        if (!TryReserve(NbdProtocol.ChunkHeaderBytes + payload, out var room)) return false;
-        WriteChunk(room, NbdChunk.BlockStatus, done: true, request.Cookie, payload);
-        BinaryPrimitives.WriteUInt32BigEndian(room[20..], NbdProtocol.AllocationContextId);
+        sent = TryReserve(NbdProtocol.ChunkHeaderBytes + payload, out var room);
+        if (!sent) return status;
+        WriteChunk(room, NbdChunk.BlockStatus, done: last, request.Cookie, payload);
+        BinaryPrimitives.WriteUInt32BigEndian(room[20..], context.Id);
         for (var i = 0; i < count; i++)
         {
             var from = Math.Max(_ranges[i].Offset, (long)request.Offset);
             var to = Math.Min(_ranges[i].Offset + _ranges[i].Length, end);
             BinaryPrimitives.WriteUInt32BigEndian(room[(24 + 8 * i)..], (uint)(to - from));
-            BinaryPrimitives.WriteUInt32BigEndian(room[(28 + 8 * i)..], State(_ranges[i].Kind));
+            BinaryPrimitives.WriteUInt32BigEndian(room[(28 + 8 * i)..], context.StateOf(_ranges[i].Kind));
         }
         _sendEnd += NbdProtocol.ChunkHeaderBytes + payload;
-        return true;
+        return status;
     }
-
-    private static uint State(BlockRangeKind kind) => kind switch
-    {
-        BlockRangeKind.Data => 0,
-        BlockRangeKind.Zero => ZeroState,
-        _ => HoleState | ZeroState,
-    };
 
     // Whole blocks around a range that does not begin and end on blocks.
     private Span<byte> Scratch(int bytes)

@@ -15,7 +15,7 @@ internal sealed partial class NbdConnection
     // A batch whose writes were answered is used again, or lent with the memory of its data until all replicas are done.
     private void NextBatch()
     {
-        if (_session!.Export.Head.IsReleased(_batch))
+        if (HeadOf(_session!).IsReleased(_batch))
         {
             _batch.Reset();
             return;
@@ -57,11 +57,10 @@ internal sealed partial class NbdConnection
 
     private void TakeBack()
     {
-        var head = _session!.Export.Head;
         for (var i = _lent.Count - 1; i >= 0; i--)
         {
             var (buffer, batch) = _lent[i];
-            if (!head.IsReleased(batch)) continue;
+            if (!HeadOf(_session!).IsReleased(batch)) continue;
             _lent.RemoveAt(i);
             _freeBatches.Add(batch);
             if (buffer != _receive && !_lent.Exists(lent => lent.Buffer == buffer)) _freeBuffers.Push(buffer);

@@ -21,12 +21,14 @@ internal sealed partial class NbdConnection : IDisposable
     /// <summary>How long the server waits for each part of the handshake.</summary>
     private const int HandshakeTimeoutMs = 30_000;
 
+    private const int HandshakeTimeMaxMs = 120_000;
+
     private const int BatchWritesMax = 64;
     private const int RangesMax = 2048;
 
     private readonly Socket _socket;
-    private readonly SafeSocketHandle _handle;
-    private readonly Func<string, INbdExport?> _findExport;
+    private readonly Func<string, string?, INbdExport?> _findExport;
+    private readonly NbdTls? _tls;
     private readonly Action<NbdConnection, NbdSession> _beforeServing;
     private readonly RateLimit _rate;
     private readonly ManualResetEventSlim _closing = new();
@@ -35,18 +37,21 @@ internal sealed partial class NbdConnection : IDisposable
     private readonly bool[] _writeDurable = new bool[BatchWritesMax];
     private readonly BlockRange[] _ranges = new BlockRange[RangesMax];
     private readonly Func<int, Span<byte>> _scratchSource;
+    private NbdChannel _channel;
     private NativeBuffer? _send;
     private NativeBuffer? _scratch;
     private NbdFlusher? _flusher;
     private NbdSession? _session;
     private int _sendEnd;
 
-    public NbdConnection(long number, Socket socket, Func<string, INbdExport?> findExport, Action<NbdConnection, NbdSession> beforeServing, RateLimit rate)
+    public NbdConnection(
+        long number, Socket socket, Func<string, string?, INbdExport?> findExport, Action<NbdConnection, NbdSession> beforeServing, RateLimit rate, NbdTls? tls = null)
     {
         Number = number;
         _socket = socket;
-        _handle = socket.SafeHandle;
+        _channel = new PlainChannel(socket);
         _findExport = findExport;
+        _tls = tls;
         _beforeServing = beforeServing;
         _rate = rate;
         _scratchSource = Scratch;
@@ -61,7 +66,10 @@ internal sealed partial class NbdConnection : IDisposable
     /// <summary>The client said goodbye.</summary>
     public bool DisconnectedCleanly { get; private set; }
 
-    public bool PeerIsGone => LibcSocket.HasHungUp(_handle);
+    /// <summary>What is served; null during the handshake.</summary>
+    public INbdExport? Export => _session?.Export;
+
+    public bool PeerIsGone => LibcSocket.HasHungUp(_socket.SafeHandle);
 
     /// <summary>Called by the thread of the connection when it ends.</summary>
     public Action<NbdConnection>? OnEnded { get; set; }
@@ -80,8 +88,7 @@ internal sealed partial class NbdConnection : IDisposable
         try
         {
             _socket.ReceiveTimeout = HandshakeTimeoutMs;
-            var session = new NbdHandshake(_handle, _findExport).Run();
-            if (session is null) return;
+            if (Greet() is not { } session) return;
             _socket.ReceiveTimeout = 0;
             _beforeServing(this, session);
             _session = session;
@@ -100,12 +107,22 @@ internal sealed partial class NbdConnection : IDisposable
         finally
         {
             _flusher?.Dispose();
-            _socket.Dispose();
+            _channel.Dispose();
             FreeBuffers();
             _send?.Dispose();
             _scratch?.Dispose();
             OnEnded?.Invoke(this);
         }
+    }
+
+    private NbdSession? Greet()
+    {
+        // Also a client that says a word now and then has to come to the point.
+        using var deadline = new Timer(_ => Close(), null, HandshakeTimeMaxMs, Timeout.Infinite);
+        var handshake = new NbdHandshake(_channel, _findExport, _tls);
+        var session = handshake.Run();
+        _channel = handshake.Channel;
+        return session;
     }
 
     private void Serve(NbdSession session)
@@ -152,7 +169,7 @@ internal sealed partial class NbdConnection : IDisposable
             }
             // A long payload is received to its end and no further: then the buffer is empty again and nothing has to be moved.
             var room = wanted > SliceBytes / 4 ? start + wanted - end : ReceiveBytes - end;
-            var received = LibcSocket.Receive(_handle, receive, end, room);
+            var received = _channel.Receive(receive, end, room);
             if (received <= 0) return;
             end += received;
         }
@@ -186,7 +203,7 @@ internal sealed partial class NbdConnection : IDisposable
         if (request.Command == NbdCommand.Flush) return request.Offset == 0 && request.Length == 0 ? NbdError.None : NbdError.Invalid;
         var writes = request.Command is NbdCommand.Write or NbdCommand.Trim or NbdCommand.WriteZeroes;
         if (writes && session.Export.ReadOnly) return NbdError.NotPermitted;
-        if (request.Command == NbdCommand.BlockStatus && (!session.AllocationContext || request.Length == 0)) return NbdError.Invalid;
+        if (request.Command == NbdCommand.BlockStatus && (session.Contexts.Count == 0 || request.Length == 0)) return NbdError.Invalid;
         if (request.Command is NbdCommand.Read or NbdCommand.Write && request.Length > NbdProtocol.PayloadBytesMax) return NbdError.Invalid;
         var size = (ulong)session.SizeBytes;
         if (request.Offset > size || request.Length > size - request.Offset)
@@ -215,7 +232,8 @@ internal sealed partial class NbdConnection : IDisposable
             case NbdCommand.Write:
                 return Write(session, in request, payloadStart, durable);
             case NbdCommand.Flush:
-                return Submit() && FlushLater(request.Cookie);
+                // What never changes has nothing to flush.
+                return session.Export.Head is null ? AnswerSimple(request.Cookie, NbdError.None) : Submit() && FlushLater(request.Cookie);
             case NbdCommand.Trim:
                 return Trim(session, in request, durable);
             case NbdCommand.WriteZeroes:
@@ -227,6 +245,9 @@ internal sealed partial class NbdConnection : IDisposable
                 return AnswerSimple(request.Cookie, NbdError.None);
         }
     }
+
+    // Requests that change something get here only when there is one.
+    private static VolumeHead HeadOf(NbdSession session) => session.Export.Head!;
 
     private static IoKind KindOf(NbdCommand command) => command switch
     {
@@ -253,7 +274,7 @@ internal sealed partial class NbdConnection : IDisposable
         }
         if (!Submit()) return false;
         var payload = _receive.Span.Slice(payloadStart, (int)request.Length);
-        return Finish(session.Export.Head.WriteUnaligned((long)request.Offset, request.Length, payload), request.Cookie, durable);
+        return Finish(HeadOf(session).WriteUnaligned((long)request.Offset, request.Length, payload), request.Cookie, durable);
     }
 
     // A hint: what does not fill a block stays (B14).
@@ -276,14 +297,14 @@ internal sealed partial class NbdConnection : IDisposable
             return Add(
                 new BlockWrite { Offset = (long)request.Offset, Length = request.Length, Kind = BlockWriteKind.Zero }, request.Cookie, durable);
         }
-        return Submit() && Finish(session.Export.Head.WriteUnaligned((long)request.Offset, request.Length, []), request.Cookie, durable);
+        return Submit() && Finish(HeadOf(session).WriteUnaligned((long)request.Offset, request.Length, []), request.Cookie, durable);
     }
 
     private bool Add(BlockWrite write, ulong cookie, bool durable)
     {
         _writeCookies[_batch.Count] = cookie;
         _writeDurable[_batch.Count] = durable;
-        _session!.Export.Head.Prepare(in write);
+        HeadOf(_session!).Prepare(in write);
         _batch.Add(write);
         return _batch.Count < BatchWritesMax || Submit();
     }
@@ -293,7 +314,7 @@ internal sealed partial class NbdConnection : IDisposable
     {
         var count = _batch.Count;
         if (count == 0) return true;
-        var status = _session!.Export.Head.Write(_batch);
+        var status = HeadOf(_session!).Write(_batch);
         if (status != ReplicaStatus.Ok && count > 1) return SubmitEach();
         NextBatch();
         for (var i = 0; i < count; i++)
@@ -309,7 +330,7 @@ internal sealed partial class NbdConnection : IDisposable
         for (var i = 0; i < writes.Length; i++)
         {
             _batch.Add(writes[i]);
-            var status = _session!.Export.Head.Write(_batch);
+            var status = HeadOf(_session!).Write(_batch);
             NextBatch();
             if (!Finish(status, _writeCookies[i], _writeDurable[i])) return false;
         }
@@ -338,7 +359,7 @@ internal sealed partial class NbdConnection : IDisposable
 
     private bool FlushLater(ulong cookie)
     {
-        _flusher ??= new NbdFlusher(_session!.Export.Head, SendFlushed);
+        _flusher ??= new NbdFlusher(HeadOf(_session!), SendFlushed);
         return _flusher.Add(cookie);
     }
 
@@ -352,7 +373,7 @@ internal sealed partial class NbdConnection : IDisposable
         }
         Span<byte> answers = stackalloc byte[cookies.Length * NbdProtocol.SimpleReplyBytes];
         for (var i = 0; i < cookies.Length; i++) WriteSimple(answers[(i * NbdProtocol.SimpleReplyBytes)..], cookies[i], error);
-        lock (_sending) return LibcSocket.SendAll(_handle, answers);
+        lock (_sending) return _channel.SendAll(answers);
     }
 
     // A write too long for the buffer: received and done in parts.
@@ -371,7 +392,7 @@ internal sealed partial class NbdConnection : IDisposable
             while (have < part)
             {
                 // Never beyond the request: what follows it must begin at the start of the buffer.
-                var received = LibcSocket.Receive(_handle, _receive, have, part - have);
+                var received = _channel.Receive(_receive, have, part - have);
                 if (received <= 0) return false;
                 have += received;
             }
@@ -390,11 +411,11 @@ internal sealed partial class NbdConnection : IDisposable
     private ReplicaStatus WritePart(NbdSession session, long offset, int length)
     {
         if ((offset | (long)length) % VolumeHead.BlockBytes != 0)
-            return session.Export.Head.WriteUnaligned(offset, length, _receive.Span[..length]);
+            return HeadOf(session).WriteUnaligned(offset, length, _receive.Span[..length]);
         var write = new BlockWrite { Offset = offset, Length = length, Data = _receive.Address(0) };
-        session.Export.Head.Prepare(in write);
+        HeadOf(session).Prepare(in write);
         _batch.Add(write);
-        var status = session.Export.Head.Write(_batch);
+        var status = HeadOf(session).Write(_batch);
         NextBatch();
         return status;
     }

@@ -1,26 +1,30 @@
 using System.Buffers.Binary;
-using System.Net.Sockets;
 using System.Text;
 
 namespace Nephos.Client.Nbd;
 
 /// <summary>The first part of a connection: what is served, and how (B1 to B8).</summary>
-/// <param name="socket">The connection.</param>
-/// <param name="findExport">Answers the export of a name, or null. Names are capabilities: they are compared in constant time, and never listed.</param>
-internal sealed class NbdHandshake(SafeSocketHandle socket, Func<string, INbdExport?> findExport)
+/// <param name="channel">The connection. What the session goes over is <see cref="Channel"/> afterwards.</param>
+/// <param name="findExport">Answers the export of a name, or null, for a client by the name in its certificate. Names are capabilities: they are compared in
+/// constant time, and never listed.</param>
+/// <param name="tls">When given, nothing is said in clear but how to begin TLS; else there is none (B37).</param>
+internal sealed class NbdHandshake(NbdChannel channel, Func<string, string?, INbdExport?> findExport, NbdTls? tls)
 {
     private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly NativeBuffer _buffer = new(NbdProtocol.OptionBytesMax + 64);
     private bool _noZeroes;
     private bool _structuredReplies;
+    private readonly List<NbdContext> _contexts = [];
     private string? _contextExport;
-    private bool _allocation;
+    private bool _secured;
 
     // What INFO or GO answered, so that a second answer about the same name is the same (B3).
     private string? _frozenName;
     private INbdExport? _frozenExport;
     private long _frozenSizeBytes;
+
+    public NbdChannel Channel { get; private set; } = channel;
 
     /// <summary>Runs the handshake.</summary>
     /// <returns>Null when the connection shall be closed.</returns>
@@ -32,7 +36,7 @@ internal sealed class NbdHandshake(SafeSocketHandle socket, Func<string, INbdExp
             BinaryPrimitives.WriteUInt64BigEndian(hello, NbdProtocol.InitMagic);
             BinaryPrimitives.WriteUInt64BigEndian(hello[8..], NbdProtocol.OptionMagic);
             BinaryPrimitives.WriteUInt16BigEndian(hello[16..], NbdProtocol.HandshakeFixedNewstyle | NbdProtocol.HandshakeNoZeroes);
-            if (!LibcSocket.SendAll(socket, hello) || !ReceiveAll(4)) return null;
+            if (!Channel.SendAll(hello) || !ReceiveAll(4)) return null;
             var clientFlags = BinaryPrimitives.ReadUInt32BigEndian(_buffer.Span);
             if ((clientFlags & ~3u) != 0) return null;
             _noZeroes = (clientFlags & NbdProtocol.HandshakeNoZeroes) != 0;
@@ -58,6 +62,8 @@ internal sealed class NbdHandshake(SafeSocketHandle socket, Func<string, INbdExp
     private Next Handle(NbdOption option, ReadOnlySpan<byte> data, out NbdSession? session)
     {
         session = null;
+        if (tls is not null && !_secured && option is not (NbdOption.StartTls or NbdOption.Abort))
+            return option == NbdOption.ExportName ? Next.HangUp : Answer(option, NbdOptionReply.ErrorTlsRequired);
         switch (option)
         {
             case NbdOption.ExportName:
@@ -68,7 +74,7 @@ internal sealed class NbdHandshake(SafeSocketHandle socket, Func<string, INbdExp
             case NbdOption.List:
                 return Answer(option, data.IsEmpty ? NbdOptionReply.ErrorPolicy : NbdOptionReply.ErrorInvalid);
             case NbdOption.StartTls:
-                return Answer(option, data.IsEmpty ? NbdOptionReply.ErrorPolicy : NbdOptionReply.ErrorInvalid);
+                return StartTls(option, data);
             case NbdOption.Info:
             case NbdOption.Go:
                 return Describe(option, data, out session);
@@ -84,6 +90,21 @@ internal sealed class NbdHandshake(SafeSocketHandle socket, Func<string, INbdExp
         }
     }
 
+    // Forgets whatever was agreed in clear (B8).
+    private Next StartTls(NbdOption option, ReadOnlySpan<byte> data)
+    {
+        if (!data.IsEmpty || _secured) return Answer(option, NbdOptionReply.ErrorInvalid);
+        if (tls is null) return Answer(option, NbdOptionReply.ErrorPolicy);
+        // Nobody who waits for the answer has sent more: these bytes may be somebody else's, to be taken for the client's later.
+        if (Channel.HasUnread || !Reply(option, NbdOptionReply.Ack) || Channel.TrySecure(tls) is not { } secured) return Next.HangUp;
+        Channel = secured;
+        _secured = true;
+        _structuredReplies = false;
+        _contexts.Clear();
+        (_contextExport, _frozenName, _frozenExport) = (null, null, null);
+        return Next.Option;
+    }
+
     private Next ServeByName(ReadOnlySpan<byte> data, out NbdSession? session)
     {
         session = null;
@@ -94,7 +115,7 @@ internal sealed class NbdHandshake(SafeSocketHandle socket, Func<string, INbdExp
         reply.Clear();
         BinaryPrimitives.WriteUInt64BigEndian(reply, (ulong)session.SizeBytes);
         BinaryPrimitives.WriteUInt16BigEndian(reply[8..], (ushort)session.Flags);
-        return LibcSocket.SendAll(socket, reply) ? Next.Serve : Next.HangUp;
+        return Channel.SendAll(reply) ? Next.Serve : Next.HangUp;
     }
 
     private Next Describe(NbdOption option, ReadOnlySpan<byte> data, out NbdSession? session)
@@ -126,14 +147,21 @@ internal sealed class NbdHandshake(SafeSocketHandle socket, Func<string, INbdExp
     private Next Contexts(NbdOption option, ReadOnlySpan<byte> data)
     {
         var set = option == NbdOption.SetMetaContext;
-        if (set) (_contextExport, _allocation) = (null, false);
+        if (set)
+        {
+            _contextExport = null;
+            _contexts.Clear();
+        }
         if (!_structuredReplies || data.Length < 8) return Answer(option, NbdOptionReply.ErrorInvalid);
         var nameLength = BinaryPrimitives.ReadUInt32BigEndian(data);
         if (nameLength > data.Length - 8 || !TryName(data.Slice(4, (int)nameLength), out var name)) return Answer(option, NbdOptionReply.ErrorInvalid);
         var rest = data[(4 + (int)nameLength)..];
         var queries = BinaryPrimitives.ReadUInt32BigEndian(rest);
         rest = rest[4..];
-        var selected = !set && queries == 0;
+        var export = Find(name);
+        var offered = NbdContext.Of(export);
+        var selected = new bool[offered.Count];
+        if (!set && queries == 0) Array.Fill(selected, true);
         for (var i = 0u; i < queries; i++)
         {
             if (rest.Length < 4) return Answer(option, NbdOptionReply.ErrorInvalid);
@@ -141,25 +169,27 @@ internal sealed class NbdHandshake(SafeSocketHandle socket, Func<string, INbdExp
             if (length > rest.Length - 4 || length > NbdProtocol.NameBytesMax) return Answer(option, NbdOptionReply.ErrorInvalid);
             var query = rest.Slice(4, (int)length);
             rest = rest[(4 + (int)length)..];
-            selected |= query.SequenceEqual("base:allocation"u8) || (!set && query.SequenceEqual("base:"u8));
+            for (var index = 0; index < selected.Length; index++) selected[index] |= offered[index].IsMeantBy(query, listing: !set);
         }
         if (!rest.IsEmpty) return Answer(option, NbdOptionReply.ErrorInvalid);
-        if (Find(name) is null) return Answer(option, NbdOptionReply.ErrorUnknown);
-        if (selected)
+        if (export is null) return Answer(option, NbdOptionReply.ErrorUnknown);
+        for (var index = 0; index < selected.Length; index++)
         {
-            Span<byte> context = stackalloc byte[4 + NbdProtocol.AllocationContext.Length];
-            BinaryPrimitives.WriteUInt32BigEndian(context, set ? NbdProtocol.AllocationContextId : 0);
-            Encoding.ASCII.GetBytes(NbdProtocol.AllocationContext, context[4..]);
+            if (!selected[index]) continue;
+            var context = new byte[4 + offered[index].Name.Length];
+            BinaryPrimitives.WriteUInt32BigEndian(context, set ? offered[index].Id : 0);
+            Encoding.ASCII.GetBytes(offered[index].Name, context.AsSpan(4));
             if (!Reply(option, NbdOptionReply.MetaContext, context)) return Next.HangUp;
+            if (set) _contexts.Add(offered[index]);
         }
-        if (set) (_contextExport, _allocation) = (name, selected);
+        if (set) _contextExport = name;
         return Answer(option, NbdOptionReply.Ack);
     }
 
     private INbdExport? Find(string name)
     {
         if (name == _frozenName) return _frozenExport;
-        var export = findExport(name);
+        var export = findExport(name, Channel.PeerName);
         if (export is null) return null;
         (_frozenName, _frozenExport, _frozenSizeBytes) = (name, export, export.SizeBytes);
         return export;
@@ -172,7 +202,7 @@ internal sealed class NbdHandshake(SafeSocketHandle socket, Func<string, INbdExp
             ? NbdTransmissionFlags.ReadOnly
             : NbdTransmissionFlags.SendFua | NbdTransmissionFlags.SendTrim | NbdTransmissionFlags.SendWriteZeroes | NbdTransmissionFlags.SendFastZero;
         if (_structuredReplies) flags |= NbdTransmissionFlags.SendDontFragment;
-        return new NbdSession(export, _frozenSizeBytes, flags, _structuredReplies, _allocation && _contextExport == name);
+        return new NbdSession(export, _frozenSizeBytes, flags, _structuredReplies, _contextExport == name ? [.. _contexts] : []);
     }
 
     private static bool TryName(ReadOnlySpan<byte> bytes, out string name)
@@ -194,7 +224,7 @@ internal sealed class NbdHandshake(SafeSocketHandle socket, Func<string, INbdExp
     {
         for (var done = 0; done < count;)
         {
-            var received = LibcSocket.Receive(socket, _buffer, done, count - done);
+            var received = Channel.Receive(_buffer, done, count - done);
             if (received <= 0) return false;
             done += received;
         }
@@ -213,6 +243,6 @@ internal sealed class NbdHandshake(SafeSocketHandle socket, Func<string, INbdExp
         BinaryPrimitives.WriteUInt32BigEndian(message[12..], (uint)reply);
         BinaryPrimitives.WriteUInt32BigEndian(message[16..], (uint)data.Length);
         data.CopyTo(message[20..]);
-        return LibcSocket.SendAll(socket, message);
+        return Channel.SendAll(message);
     }
 }

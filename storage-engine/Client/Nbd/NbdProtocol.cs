@@ -1,3 +1,5 @@
+using Nephos.Client.Volumes;
+
 namespace Nephos.Client.Nbd;
 
 /// <summary>Numbers of the NBD protocol (github.com/NetworkBlockDevice/nbd, doc/proto.md). Everything on the wire is big-endian.</summary>
@@ -28,9 +30,6 @@ internal static class NbdProtocol
     public const int PayloadBytesMax = 32 << 20;
 
     public const uint BlockBytesMin = 512, BlockBytesPreferred = 4096;
-
-    public const uint AllocationContextId = 1;
-    public const string AllocationContext = "base:allocation";
 }
 
 internal enum NbdOption : uint
@@ -54,6 +53,7 @@ internal enum NbdOptionReply : uint
     ErrorUnsupported = 0x80000001,
     ErrorPolicy = 0x80000002,
     ErrorInvalid = 0x80000003,
+    ErrorTlsRequired = 0x80000005,
     ErrorUnknown = 0x80000006,
 }
 
@@ -124,13 +124,47 @@ internal enum NbdChunk : ushort
 internal readonly record struct NbdRequest(NbdCommandFlags Flags, NbdCommand Command, ulong Cookie, ulong Offset, uint Length);
 
 /// <summary>What a client agreed on in the handshake.</summary>
+/// <param name="Contexts">What a question for the status of blocks is answered about.</param>
 internal sealed record NbdSession(
-    INbdExport Export, long SizeBytes, NbdTransmissionFlags Flags, bool StructuredReplies, bool AllocationContext);
+    INbdExport Export, long SizeBytes, NbdTransmissionFlags Flags, bool StructuredReplies, IReadOnlyList<NbdContext> Contexts);
 
 /// <summary>What a name stands for while it is served.</summary>
 internal interface INbdExport
 {
     long SizeBytes { get; }
     bool ReadOnly { get; }
-    Volumes.VolumeHead Head { get; }
+
+    /// <summary>What writes and flushes go to; null for content that never changes.</summary>
+    VolumeHead? Head { get; }
+
+    /// <summary>What is read.</summary>
+    INbdContent Content => Head ?? throw new InvalidOperationException("An export without a head has content of its own.");
+
+    /// <summary>Names of what the content can be compared with, as <see cref="NbdContext.BitmapPrefix"/> is followed by them. ASCII.</summary>
+    IReadOnlyList<string> Bitmaps => [];
+}
+
+/// <summary>Content as connections read it. Safe for use by several threads.</summary>
+internal interface INbdContent
+{
+    /// <summary>Reads any range of bytes inside the content.</summary>
+    /// <param name="offset">In bytes.</param>
+    /// <param name="buffer">Gets the data.</param>
+    /// <param name="scratch">Memory for the blocks around a range that does not begin and end on blocks; at least the length and two blocks.</param>
+    ReplicaStatus Read(long offset, Span<byte> buffer, Func<int, Span<byte>> scratch);
+
+    /// <summary>Describes a range of whole blocks from its beginning, until the ranges are full or it ends; at least one.</summary>
+    ReplicaStatus GetRanges(long offset, long length, Span<BlockRange> ranges, out int count);
+
+    /// <summary>Where the content differs from what a bitmap is named after: ranges of <see cref="BlockRangeKind.Data"/> may, those that are holes do not.</summary>
+    /// <param name="bitmap">Index among the names.</param>
+    /// <param name="offset">Of whole blocks, as the length.</param>
+    /// <param name="length">In bytes.</param>
+    /// <param name="ranges">Filled from the beginning; at least one.</param>
+    /// <param name="count">How many were.</param>
+    ReplicaStatus GetChanges(int bitmap, long offset, long length, Span<BlockRange> ranges, out int count)
+    {
+        count = 0;
+        return ReplicaStatus.OutOfRange;
+    }
 }

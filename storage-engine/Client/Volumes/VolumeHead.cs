@@ -9,7 +9,7 @@ namespace Nephos.Client.Volumes;
 /// flush when it is durable at a majority. All connections of an export end here, so a flush on one covers the writes acknowledged on all (B26). Safe for
 /// use by several threads.
 /// </remarks>
-internal sealed class VolumeHead : IDisposable
+internal sealed class VolumeHead : INbdContent, IDisposable
 {
     public const int BlockBytes = VolumeGroup.BlockBytes;
 

@@ -30,6 +30,56 @@ public sealed partial class BlockStore
         return ranges;
     }
 
+    /// <summary>Describes a range of a snapshot by what was written since another one, to the block: ranges of data were, those that are holes were not.
+    /// Neighbours of one kind are joined; it ends where the ranges are full or the range does.</summary>
+    /// <remarks>It compares layers, not content: a block that was written with what it held counts as written.</remarks>
+    /// <param name="snapshotId">The newer snapshot.</param>
+    /// <param name="baseId">The other one, as for <see cref="ListChangedRanges"/>.</param>
+    /// <param name="offset">Of whole blocks.</param>
+    /// <param name="length">Of whole blocks.</param>
+    /// <param name="ranges">Filled from the beginning.</param>
+    /// <param name="count">How many were.</param>
+    /// <exception cref="BlockStoreException"><c>NotFound</c> for a snapshot.</exception>
+    public BlockStatus GetChangedRanges(Guid snapshotId, Guid baseId, long offset, long length, Span<LayerRange> ranges, out int count)
+    {
+        count = 0;
+        using var visit = _readers.Enter();
+        if (!InRange(offset, length, SnapshotSizeBytes(snapshotId))) return BlockStatus.OutOfRange;
+        Span<ulong> written = stackalloc ulong[BlockGeometry.ExtentBlocks / 64];
+        for (var end = offset + length; offset < end;)
+        {
+            var number = offset / BlockGeometry.ExtentBytes;
+            FindWritten(snapshotId, baseId, number, written);
+            for (var stop = Math.Min(end, (number + 1) * BlockGeometry.ExtentBytes); offset < stop; offset += BlockGeometry.BlockBytes)
+            {
+                var block = (int)(offset / BlockGeometry.BlockBytes % BlockGeometry.ExtentBlocks);
+                var kind = (written[block / 64] >> (block % 64) & 1) != 0 ? RangeKind.Data : RangeKind.Hole;
+                if (count > 0 && ranges[count - 1] is var last && last.Kind == kind) ranges[count - 1] = last with { Length = last.Length + BlockGeometry.BlockBytes };
+                else if (count == ranges.Length) return BlockStatus.Ok;
+                else ranges[count++] = new LayerRange(offset, BlockGeometry.BlockBytes, kind);
+            }
+        }
+        return BlockStatus.Ok;
+    }
+
+    // One bit for each block of an extent.
+    private void FindWritten(Guid snapshotId, Guid baseId, long number, Span<ulong> written)
+    {
+        while (true)
+        {
+            var version = _clock.Settled();
+            written.Clear();
+            foreach (var layer in LayersOfOnlyOne(snapshotId, baseId))
+            {
+                var extent = layer.Extent(number);
+                if (ReferenceEquals(extent, LayerExtent.Empty)) continue;
+                for (var block = 0; block < BlockGeometry.ExtentBlocks; block++)
+                    if (BlockWord.Sum(extent[block]) != BlockWord.AbsentSum) written[block / 64] |= 1UL << (block % 64);
+            }
+            if (_clock.Version == version) return;
+        }
+    }
+
     private void FindChanged(Guid snapshotId, Guid baseId, int number, bool[] changed)
     {
         while (true)

@@ -165,6 +165,19 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSet
         }
     }
 
+    public override Task<Wire.BlockRanges> ListBlockRanges(Wire.ListBlockRangesRequest request, ServerCallContext context) =>
+        Run(context, request.Replica, (name, id) =>
+        {
+            var source = sets.OpenSource(name, id, ParseId(request.SnapshotId, "snapshot_id"));
+            var (offset, length) = (request.OffsetBytes, request.LengthBytes == 0 ? source.SizeBytes - request.OffsetBytes : request.LengthBytes);
+            if (offset < 0 || length < 0 || (offset | length) % BlockSource.BlockBytes != 0 || length > source.SizeBytes - offset)
+                throw Faults.Invalid("offset_bytes", $"a range is of whole blocks of {BlockSource.BlockBytes} bytes inside the snapshot");
+            Guid? since = request.BaseSnapshotId.Length == 0 ? null : ParseId(request.BaseSnapshotId, "base_snapshot_id");
+            var response = new Wire.BlockRanges { SizeBytes = source.SizeBytes };
+            Check(source.Describe(since, offset, length, RangesInMessage, response.Ranges));
+            return response;
+        });
+
     private static void Authorize(ServerCallContext context)
     {
         var operation = context.GetOperation();

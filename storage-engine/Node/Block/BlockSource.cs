@@ -1,4 +1,5 @@
 using Nephos.LocalStorage.Block;
+using Wire = Nephos.Protos.Storage.V1;
 
 namespace Nephos.Node.Block;
 
@@ -7,6 +8,10 @@ internal sealed class BlockSource
 {
     // What is described with one look; more would take longer without telling more.
     private const long LookBytes = 1L << 30;
+
+    private const int RangesAtOnce = 256;
+
+    public const int BlockBytes = BlockGeometry.BlockBytes;
 
     private readonly IReadOnlyList<BlockStore> _copies;
     private readonly BlockVolume? _volume;
@@ -43,6 +48,34 @@ internal sealed class BlockSource
             : _copies[0].GetSnapshotRanges(_snapshotId, offset, length, ranges, out _);
         return ranges[0];
     }
+
+    /// <summary>What a snapshot holds in a range, or what of it was written since another one, until there are as many ranges as wanted.</summary>
+    public BlockStatus Describe(Guid? since, long offset, long length, int rangesMax, ICollection<Wire.BlockRanges.Types.Range> found)
+    {
+        Span<LayerRange> ranges = stackalloc LayerRange[RangesAtOnce];
+        var end = offset + length;
+        while (offset < end && found.Count < rangesMax)
+        {
+            var look = Math.Min(LookBytes, end - offset);
+            var status = since is { } baseId
+                ? _copies[0].GetChangedRanges(_snapshotId, baseId, offset, look, ranges, out var count)
+                : _copies[0].GetSnapshotRanges(_snapshotId, offset, look, ranges, out count);
+            if (status != BlockStatus.Ok) return status;
+            foreach (var range in ranges[..Math.Min(count, rangesMax - found.Count)])
+            {
+                found.Add(new Wire.BlockRanges.Types.Range { LengthBytes = range.Length, Kind = KindOf(range.Kind) });
+                offset += range.Length;
+            }
+        }
+        return BlockStatus.Ok;
+    }
+
+    private static Wire.BlockRanges.Types.Kind KindOf(RangeKind kind) => kind switch
+    {
+        RangeKind.Data => Wire.BlockRanges.Types.Kind.Data,
+        RangeKind.Zero => Wire.BlockRanges.Types.Kind.Zero,
+        _ => Wire.BlockRanges.Types.Kind.Hole,
+    };
 
     /// <summary>Reads whole blocks; what is damaged in one copy is read from another.</summary>
     public BlockStatus Read(long offset, Span<byte> buffer)

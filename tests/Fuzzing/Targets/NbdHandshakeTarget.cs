@@ -19,7 +19,7 @@ internal sealed class NbdHandshakeTarget : FuzzTarget
     {
         using var pair = new SocketPair();
         pair.Say(input);
-        new NbdHandshake(pair.Server.SafeHandle, name => name == NbdInput.ExportName ? new IdleExport() : null).Run();
+        new NbdHandshake(new PlainChannel(pair.Server), (name, _) => name == NbdInput.ExportName ? new IdleExport() : null, tls: null).Run();
     }
 }
 

@@ -69,7 +69,7 @@ internal sealed class NbdRequestTarget : FuzzTarget
         var answers = Task.Run(() => ReadAll(pair.Client));
         pair.Say([.. greeting, .. input.AsSpan(1)]);
         var export = new VolumeExport(_head.Value, readOnly);
-        using (var connection = new NbdConnection(1, pair.Server, name => name == NbdInput.ExportName ? export : null, (_, _) => { }, new RateLimit(default, TimeProvider.System)))
+        using (var connection = new NbdConnection(1, pair.Server, (name, _) => name == NbdInput.ExportName ? export : null, (_, _) => { }, new RateLimit(default, TimeProvider.System)))
             connection.Run();
         var model = NbdModel.Read(input.AsSpan(1), readOnly);
         var said = answers.GetAwaiter().GetResult();

@@ -1,5 +1,8 @@
 using System.Buffers.Binary;
+using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Xunit;
 
@@ -9,18 +12,23 @@ namespace Nephos.StorageEngine.Tests.Block;
 internal sealed class NbdTestClient : IDisposable
 {
     public const uint Ack = 1, Info = 3, MetaContext = 4;
-    public const uint ErrUnsupported = 0x80000001, ErrPolicy = 0x80000002, ErrInvalid = 0x80000003, ErrUnknown = 0x80000006;
+    public const uint ErrUnsupported = 0x80000001, ErrPolicy = 0x80000002, ErrInvalid = 0x80000003, ErrTlsRequired = 0x80000005, ErrUnknown = 0x80000006;
     public const uint ExportName = 1, Abort = 2, List = 3, StartTls = 5, InfoOption = 6, Go = 7, Structured = 8, ListContexts = 9, SetContexts = 10, Extended = 11;
     public const ushort Read = 0, Write = 1, Disconnect = 2, Flush = 3, Trim = 4, Cache = 5, WriteZeroes = 6, BlockStatus = 7;
     public const ushort Fua = 1, NoHole = 2, DontFragment = 4, RequestOne = 8, FastZero = 16;
     public const uint Eperm = 1, Eio = 5, Einval = 22, Enospc = 28;
 
-    private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 20_000, SendTimeout = 20_000 };
+    private readonly Socket _socket;
+    private SslStream? _tls;
     private ulong _cookie = 1000;
 
-    public NbdTestClient(string path)
+    public NbdTestClient(string path) : this(new UnixDomainSocketEndPoint(path)) { }
+
+    public NbdTestClient(EndPoint server)
     {
-        _socket.Connect(new UnixDomainSocketEndPoint(path));
+        var protocol = server.AddressFamily == AddressFamily.Unix ? ProtocolType.Unspecified : ProtocolType.Tcp;
+        _socket = new Socket(server.AddressFamily, SocketType.Stream, protocol) { ReceiveTimeout = 20_000, SendTimeout = 20_000 };
+        _socket.Connect(server);
         Hello = Receive(18);
     }
 
@@ -56,8 +64,23 @@ internal sealed class NbdTestClient : IDisposable
 
     public void SendFlags(uint flags) => Send(BigEndian(flags));
 
+    /// <summary>Goes on over TLS, after the server has agreed to it.</summary>
+    public void Secure(X509Certificate2? certificate, RemoteCertificateValidationCallback check)
+    {
+        _tls = new SslStream(new NetworkStream(_socket));
+        _tls.AuthenticateAsClient(new SslClientAuthenticationOptions
+        {
+            TargetHost = "localhost", ClientCertificates = certificate is null ? null : [certificate], RemoteCertificateValidationCallback = check,
+        });
+    }
+
     public void Send(ReadOnlySpan<byte> data)
     {
+        if (_tls is not null)
+        {
+            _tls.Write(data);
+            return;
+        }
         while (!data.IsEmpty) data = data[_socket.Send(data)..];
     }
 
@@ -66,7 +89,7 @@ internal sealed class NbdTestClient : IDisposable
         var data = new byte[count];
         for (var done = 0; done < count;)
         {
-            var received = _socket.Receive(data.AsSpan(done));
+            var received = _tls is null ? _socket.Receive(data.AsSpan(done)) : _tls.Read(data.AsSpan(done));
             if (received == 0) throw new EndOfStreamException();
             done += received;
         }
@@ -76,7 +99,8 @@ internal sealed class NbdTestClient : IDisposable
     /// <summary>Whether the server has hung up and sends nothing more.</summary>
     public bool IsClosed()
     {
-        try { return _socket.Receive(new byte[1]) == 0; }
+        try { return (_tls is null ? _socket.Receive(new byte[1]) : _tls.Read(new byte[1])) == 0; }
+        catch (IOException e) when (e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionReset }) { return true; }
         catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset) { return true; }
     }
 
@@ -211,6 +235,27 @@ internal sealed class NbdTestClient : IDisposable
             BinaryPrimitives.ReadUInt32BigEndian(chunk.Payload.AsSpan(4 + i * 8)), BinaryPrimitives.ReadUInt32BigEndian(chunk.Payload.AsSpan(8 + i * 8))))];
     }
 
+    /// <summary>What is said about a range, by the id of the context.</summary>
+    public Dictionary<uint, List<(uint Length, uint State)>> DoStatusOfAll(ulong offset, uint length)
+    {
+        var cookie = SendRequest(BlockStatus, offset, length);
+        var all = new Dictionary<uint, List<(uint, uint)>>();
+        while (true)
+        {
+            var chunk = ReceiveChunk();
+            Assert.Equal((cookie, (ushort)5), (chunk.Cookie, chunk.Type));
+            all.Add(
+                BinaryPrimitives.ReadUInt32BigEndian(chunk.Payload),
+                [.. Enumerable.Range(0, (chunk.Payload.Length - 4) / 8).Select(i => (
+                    BinaryPrimitives.ReadUInt32BigEndian(chunk.Payload.AsSpan(4 + i * 8)), BinaryPrimitives.ReadUInt32BigEndian(chunk.Payload.AsSpan(8 + i * 8))))]);
+            if ((chunk.Flags & 1) != 0) return all;
+        }
+    }
+
     /// <summary>Goes away without a word.</summary>
-    public void Dispose() => _socket.Dispose();
+    public void Dispose()
+    {
+        _tls?.Dispose();
+        _socket.Dispose();
+    }
 }
