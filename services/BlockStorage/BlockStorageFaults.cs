@@ -28,6 +28,7 @@ internal static class BlockStorageFaults
             "snapshots" => ($"SnapshotLimitExceeded: Maximum number of snapshots allowed ({limit}) exceeded", resource),
             "backups" => ($"BackupLimitExceeded: Maximum number of backups allowed ({limit}) exceeded", resource),
             "backup_gigabytes" => ($"VolumeBackupSizeExceedsAvailableQuota: Requested backup exceeds allowed backup gigabytes quota. Requested {requested}G, quota is {limit}G and {used}G has been consumed.", resource),
+            "exports" => ($"ExportLimitExceeded: Maximum number of exports of a project ({limit}) exceeded", resource),
             "groups" => ($"GroupLimitExceeded: Maximum number of groups allowed ({limit}) exceeded", resource),
             "per_volume_gigabytes" => ($"VolumeSizeExceedsLimit: Requested volume size {requested}G is larger than maximum allowed limit {limit}G.", resource),
             _ => ($"VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed gigabytes quota. Requested {requested}G, quota is {limit}G and {used}G has been consumed.", resource),

@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Nephos.BlockStorage.Attachments;
 using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Encryption;
+using Nephos.BlockStorage.Exports;
 using Nephos.BlockStorage.Groups;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Messages;
@@ -35,4 +36,5 @@ namespace Nephos.BlockStorage;
 [JsonSerializable(typeof(HostState))]
 [JsonSerializable(typeof(DefaultType))]
 [JsonSerializable(typeof(VolumeKey))]
+[JsonSerializable(typeof(Export))]
 internal sealed partial class BlockStorageJson : JsonSerializerContext;

@@ -4,6 +4,7 @@ using Nephos.BlockStorage.Attachments;
 using Nephos.BlockStorage.Backups;
 using Nephos.BlockStorage.Devices;
 using Nephos.BlockStorage.Encryption;
+using Nephos.BlockStorage.Exports;
 using Nephos.BlockStorage.Groups;
 using Nephos.BlockStorage.Images;
 using Nephos.BlockStorage.Messages;
@@ -46,6 +47,9 @@ public static class BlockStorageModule
         services.AddReconciler<ImageLayerReconciler>();
         services.AddReconciler<BackupSweeper>();
         services.AddReconciler<MessageReconciler>();
+        services.AddSingleton<ExportListeners>();
+        services.AddHostedService(provider => provider.GetRequiredService<ExportListeners>());
+        services.AddReconciler<ExportReconciler>();
         services.AddSingleton<VolumesGrpcService>();
         services.AddSingleton<SnapshotsGrpcService>();
         services.AddSingleton<AttachmentsGrpcService>();
@@ -59,6 +63,7 @@ public static class BlockStorageModule
         services.AddSingleton<GroupSnapshotsGrpcService>();
         services.AddSingleton<GroupTypesGrpcService>();
         services.AddSingleton<OperatorsGrpcService>();
+        services.AddSingleton<ExportsGrpcService>();
     }
 
     public static void MapBlockStorage(this WebApplication app)
@@ -76,6 +81,7 @@ public static class BlockStorageModule
         app.MapGrpcService<GroupSnapshotsGrpcService>();
         app.MapGrpcService<GroupTypesGrpcService>();
         app.MapGrpcService<OperatorsGrpcService>();
+        app.MapGrpcService<ExportsGrpcService>();
         Cinder.CinderRoutes.MapAll(app);
     }
 
@@ -92,6 +98,7 @@ public static class BlockStorageModule
         services.AddTableCache(Transfer.Table);
         services.AddTableCache(VolumeGroup.Table);
         services.AddTableCache(GroupSnapshot.Table);
+        services.AddTableCache(Export.Table);
         services.AddSingleton<MessageLog>();
         services.AddSingleton<VolumeKeys>();
         services.AddSingleton<VolumeTypeService>();
@@ -120,6 +127,8 @@ public static class BlockStorageModule
         services.AddSingleton<VolumeService>();
         services.AddSingleton<SnapshotService>();
         services.AddSingleton<AttachmentService>();
+        services.AddSingleton<ExportContents>();
+        services.AddSingleton<ExportService>();
         return services;
     }
 }

@@ -54,6 +54,13 @@ public sealed class BlockStorageOptions
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan DetachingTime { get; set; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>Exports are served this far above the port base, so that the default base of 8080 gives the usual port of NBD, 10809.</summary>
+    public const int ExportPortOffset = 2729;
+
+    /// <summary>Where exports of snapshots and backups are served by NBD over TLS; 0 takes any free port, unset the port base and <see cref="ExportPortOffset"/>.</summary>
+    [Range(0, 65_535)]
+    public int? ExportPort { get; set; }
+
     /// <summary>Whether images become layers as soon as they are active, so that the first volume of one is as quick as any.</summary>
     public bool PrepareImages { get; set; } = true;
 }

@@ -12,7 +12,7 @@ internal static class CommandLine
         var root = new RootCommand("Nephos: a whole cloud in one program.");
         foreach (var command in new[]
         {
-            ServeCommand.Create(), SeedCommand.Create(), EnvCommand.CreateEnv(), EnvCommand.CreateRoles(), StatusCommand.Create(), StateCommand.Create(), ClusterCommand.Create(), RingCommand.Create(),
+            ServeCommand.Create(), SeedCommand.Create(), EnvCommand.CreateEnv(), EnvCommand.CreateRoles(), StatusCommand.Create(), StateCommand.Create(), ClusterCommand.Create(), RingCommand.Create(), ExportCommand.Create(),
             DoctorCommand.CreateDoctor(), DoctorCommand.CreateCleanup(),
         })
         {

@@ -67,6 +67,14 @@ internal sealed class BackupIndex(ChunkStore chunks, string bucket, BackupManife
 
     public BackupManifest Manifest => manifest;
 
+    /// <exception cref="FaultException">DataLoss when the manifest is missing or damaged.</exception>
+    public static async Task<BackupIndex> OpenAsync(IBackupObjects objects, ChunkStore chunks, Backup backup, CancellationToken cancellationToken)
+    {
+        var written = await objects.GetAsync(backup.Bucket, BackupManifest.KeyOf(backup.Id), cancellationToken)
+            ?? throw new FaultException(ErrorReason.DataLoss, $"The manifest of backup {backup.Id} is missing.");
+        return new BackupIndex(chunks, backup.Bucket, BackupManifest.Parse(written));
+    }
+
     /// <summary>The digests of a page; a page behind the end is all holes.</summary>
     public async Task<byte[]> GetPageAsync(int page, CancellationToken cancellationToken)
     {

@@ -56,13 +56,7 @@ internal sealed partial class BackupRestorer(
         await devices.WriteAsync(device, volume.Id, volume.Epoch, DifferenceAsync(volume.Id, backup.Bucket, wanted, near, cancellationToken), cancellationToken);
     }
 
-    /// <exception cref="FaultException">DataLoss when the manifest is missing or damaged.</exception>
-    private async Task<BackupIndex> OpenAsync(Backup backup, CancellationToken cancellationToken)
-    {
-        var written = await objects.GetAsync(backup.Bucket, BackupManifest.KeyOf(backup.Id), cancellationToken)
-            ?? throw new FaultException(ErrorReason.DataLoss, $"The manifest of backup {backup.Id} is missing.");
-        return new BackupIndex(chunks, backup.Bucket, BackupManifest.Parse(written));
-    }
+    private Task<BackupIndex> OpenAsync(Backup backup, CancellationToken cancellationToken) => BackupIndex.OpenAsync(objects, chunks, backup, cancellationToken);
 
     // A backup of the same volume whose content is frozen on the device: this one or another.
     private async Task<BackupIndex?> FindNearAsync(Volume volume, Backup backup, CancellationToken cancellationToken)

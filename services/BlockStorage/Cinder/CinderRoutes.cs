@@ -39,6 +39,7 @@ internal sealed class CinderRoutes(RestRoutes routes)
         ActivatorUtilities.CreateInstance<CinderSnapshots>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderTypes>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderAttachments>(app.Services).Map(routes);
+        ActivatorUtilities.CreateInstance<CinderExports>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderOffers>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderQuotas>(app.Services).Map(routes);
         ActivatorUtilities.CreateInstance<CinderBackups>(app.Services).Map(routes);

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Google.Protobuf;
 using Grpc.Core;
+using Nephos.Client.Volumes;
 using Nephos.Hosting.Grpc;
 using Nephos.Kernel.Errors;
 using Wire = Nephos.Protos.Storage.V1;
@@ -99,6 +100,32 @@ internal sealed class GrpcBlockDevices(Wire.BlockDevices.BlockDevicesClient clie
             spans.AddRange(call.ResponseStream.Current.Ranges.Select(range => new BlockSpan(range.OffsetBytes, range.LengthBytes)));
         return spans;
     }
+
+    public async Task<IReadOnlyList<BlockRange>> DescribeAsync(
+        string deviceId, string volumeId, string snapshotId, string? baseSnapshotId, BlockSpan span, CancellationToken cancellationToken)
+    {
+        var answer = await client.ListBlockRangesAsync(
+            new Wire.ListBlockRangesRequest
+            {
+                Replica = Ref(deviceId, volumeId), SnapshotId = snapshotId, BaseSnapshotId = baseSnapshotId ?? "", OffsetBytes = span.Offset, LengthBytes = span.Length,
+            },
+            await calls.AsServiceAsync(cancellationToken));
+        var ranges = new List<BlockRange>(answer.Ranges.Count);
+        var offset = span.Offset;
+        foreach (var range in answer.Ranges)
+        {
+            ranges.Add(new BlockRange(offset, range.LengthBytes, KindOf(range.Kind)));
+            offset += range.LengthBytes;
+        }
+        return ranges;
+    }
+
+    private static BlockRangeKind KindOf(Wire.BlockRanges.Types.Kind kind) => kind switch
+    {
+        Wire.BlockRanges.Types.Kind.Zero => BlockRangeKind.Zero,
+        Wire.BlockRanges.Types.Kind.Hole => BlockRangeKind.Hole,
+        _ => BlockRangeKind.Data,
+    };
 
     private static async IAsyncEnumerable<BlockChunk> ChunksAsync(
         AsyncServerStreamingCall<Wire.BlocksChunk> call, [EnumeratorCancellation] CancellationToken cancellationToken)

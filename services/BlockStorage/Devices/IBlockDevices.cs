@@ -1,3 +1,4 @@
+using Nephos.Client.Volumes;
 using Nephos.Kernel.Errors;
 
 namespace Nephos.BlockStorage.Devices;
@@ -47,6 +48,11 @@ internal interface IBlockDevices
     /// <param name="span">Of this range only; null for all of it.</param>
     Task<(long SizeBytes, IAsyncEnumerable<BlockChunk> Chunks)> ReadAsync(
         string deviceId, string volumeId, string snapshotId, BlockSpan? span, CancellationToken cancellationToken);
+
+    /// <summary>What a snapshot holds from the beginning of a span on, or what of it was written since another one (data) and what was not (holes).
+    /// Ranges follow each other, and may end before the span does.</summary>
+    Task<IReadOnlyList<BlockRange>> DescribeAsync(
+        string deviceId, string volumeId, string snapshotId, string? baseSnapshotId, BlockSpan span, CancellationToken cancellationToken);
 
     /// <summary>Where two snapshots of one history may differ, ascending, in units of 4 MiB.</summary>
     Task<IReadOnlyList<BlockSpan>> ListChangedAsync(

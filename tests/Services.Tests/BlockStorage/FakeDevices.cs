@@ -1,4 +1,5 @@
 using Nephos.BlockStorage.Devices;
+using Nephos.Client.Volumes;
 using Nephos.Kernel.Errors;
 
 namespace Nephos.Services.Tests.BlockStorage;
@@ -137,6 +138,25 @@ internal sealed class FakeDevices : IBlockDevices
                 .Where(offset => !ReferenceEquals(now.GetValueOrDefault(offset), before.GetValueOrDefault(offset)))
                 .Select(offset => offset / extent).Distinct().Order().Select(index => new BlockSpan(index * extent, extent)),
         ];
+    });
+
+    /// <summary>Blocks of chunks are data, others holes; for a base, chunks that are not the same.</summary>
+    public Task<IReadOnlyList<BlockRange>> DescribeAsync(
+        string deviceId, string volumeId, string snapshotId, string? baseSnapshotId, BlockSpan span, CancellationToken cancellationToken) => Do("describe", () =>
+    {
+        const int block = 4096;
+        var snapshot = Snapshot(snapshotId);
+        var before = baseSnapshotId is null ? null : Snapshot(baseSnapshotId).Data;
+        var data = snapshot.Data.Where(chunk => before is null || !ReferenceEquals(before.GetValueOrDefault(chunk.Key), chunk.Value))
+            .SelectMany(chunk => Enumerable.Range(0, (chunk.Value.Length + block - 1) / block).Select(index => chunk.Key / block + index)).ToHashSet();
+        var ranges = new List<BlockRange>();
+        for (var offset = span.Offset; offset < Math.Min(span.End, snapshot.Size); offset += block)
+        {
+            var kind = data.Contains(offset / block) ? BlockRangeKind.Data : BlockRangeKind.Hole;
+            if (ranges.Count > 0 && ranges[^1].Kind == kind) ranges[^1] = ranges[^1] with { Length = ranges[^1].Length + block };
+            else ranges.Add(new BlockRange(offset, block, kind));
+        }
+        return (IReadOnlyList<BlockRange>)ranges;
     });
 
     private static async IAsyncEnumerable<BlockChunk> ToChunks(SortedDictionary<long, byte[]> data, BlockSpan span)
