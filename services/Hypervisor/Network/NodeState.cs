@@ -37,7 +37,26 @@ internal sealed record NetworkSpec(
 
 internal sealed record SubnetSpec(
     Guid Id, Guid NetworkId, IPNetwork Cidr, IPAddress? GatewayIp, IReadOnlyList<IPAddress> DnsNameservers,
-    IReadOnlyList<RouteSpec> HostRoutes, bool EnableDhcp, Guid? AddressScopeId);
+    IReadOnlyList<RouteSpec> HostRoutes, bool EnableDhcp, Guid? AddressScopeId)
+{
+    /// <summary>What guests are told in router advertisements; null: they get none. IPv6 only, as the next.</summary>
+    public Ipv6Mode? RaMode { get; init; }
+
+    /// <summary>Where guests get their addresses; null: not here.</summary>
+    public Ipv6Mode? AddressMode { get; init; }
+}
+
+internal enum Ipv6Mode
+{
+    /// <summary>Guests make their addresses of the prefix.</summary>
+    Slaac,
+
+    /// <summary>Everything is given by DHCPv6.</summary>
+    DhcpStateful,
+
+    /// <summary>Guests make their addresses, and ask DHCPv6 for the rest.</summary>
+    DhcpStateless,
+}
 
 internal readonly record struct RouteSpec(IPNetwork Destination, IPAddress NextHop);
 

@@ -111,7 +111,19 @@ internal static class NodeStateMapping
         ParseId(subnet.Id), ParseId(subnet.NetworkId), ParseNetwork(subnet.Cidr),
         subnet.GatewayIp.Length == 0 ? null : ParseAddress(subnet.GatewayIp),
         [.. subnet.DnsNameservers.Select(ParseAddress)], [.. subnet.HostRoutes.Select(ReadRoute)], subnet.EnableDhcp,
-        subnet.AddressScopeId.Length == 0 ? null : ParseId(subnet.AddressScopeId));
+        subnet.AddressScopeId.Length == 0 ? null : ParseId(subnet.AddressScopeId))
+    {
+        RaMode = ReadMode(subnet.Ipv6RaMode), AddressMode = ReadMode(subnet.Ipv6AddressMode),
+    };
+
+    private static Ipv6Mode? ReadMode(string mode) => mode switch
+    {
+        "" => null,
+        "slaac" => Ipv6Mode.Slaac,
+        "dhcpv6-stateful" => Ipv6Mode.DhcpStateful,
+        "dhcpv6-stateless" => Ipv6Mode.DhcpStateless,
+        _ => throw new FormatException($"'{mode}' is no mode of IPv6 that is known to this node"),
+    };
 
     private static RouteSpec ReadRoute(Wire.NodeRoute route) => new(ParseNetwork(route.Destination), ParseAddress(route.Nexthop));
 

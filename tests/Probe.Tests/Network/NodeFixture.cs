@@ -62,10 +62,16 @@ internal sealed class NodeFixture : IAsyncDisposable
     /// <summary>A guest on a wired port with its first address, as if DHCP had set it.</summary>
     public Guest Boot(Wire.NodePort port, string? gateway = null)
     {
-        var wired = Driver.FindPort(Guid.Parse(port.Id)) ?? throw new InvalidOperationException($"port {port.Id} is not wired");
-        var guest = Own(new Guest($"{_name}g{port.MacAddress.Replace(":", "")[6..]}", wired));
+        var guest = BootBare(port);
         guest.SetAddress(port.FixedIps[0].Address + "/24", gateway);
         return guest;
+    }
+
+    /// <summary>A guest on a wired port that has to find out its addresses itself.</summary>
+    public Guest BootBare(Wire.NodePort port)
+    {
+        var wired = Driver.FindPort(Guid.Parse(port.Id)) ?? throw new InvalidOperationException($"port {port.Id} is not wired");
+        return Own(new Guest($"{_name}g{port.MacAddress.Replace(":", "")[6..]}", wired));
     }
 
     public T Own<T>(T what)

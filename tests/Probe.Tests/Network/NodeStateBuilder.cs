@@ -79,7 +79,7 @@ internal sealed class NodeStateBuilder
             AdminStateUp = true,
             PortSecurityEnabled = true,
             SecurityGroupIds = { groups.Select(group => group.Id) },
-            DnsName = "guest-" + address.Replace('.', '-'),
+            DnsName = "guest-" + address.Replace('.', '-').Replace(':', '-'),
         };
         _state.Ports.Add(port);
         return port;

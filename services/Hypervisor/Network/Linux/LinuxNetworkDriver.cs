@@ -5,6 +5,7 @@ using Microsoft.Win32.SafeHandles;
 using Nephos.Hypervisor.Metadata;
 using Nephos.Hypervisor.Network.Dhcp;
 using Nephos.Hypervisor.Network.GuestMetadata;
+using Nephos.Hypervisor.Network.Ipv6;
 using Nephos.Hypervisor.Network.Namespaces;
 using Nephos.Hypervisor.Network.Netlink;
 using Nephos.Hypervisor.Network.Nft;
@@ -26,6 +27,7 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly HostSide _host;
     private readonly DhcpResponder _dhcp;
+    private readonly Ipv6Responder _ipv6;
     private readonly MetadataServer _metadata;
     private readonly RouterWiring _routers;
     private readonly RemovalPolicy _removals;
@@ -47,7 +49,9 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
         (_settings, Capabilities, _clock) = (settings, capabilities, clock);
         _logger = loggers.CreateLogger<LinuxNetworkDriver>();
         _host = new HostSide(DataPlaneHandles.Open(hostNamespace), settings.Names);
-        _dhcp = new DhcpResponder(Mac.Derive(settings.Names.Prefix + "/bridge"), clock, loggers.CreateLogger<DhcpResponder>());
+        var nodeMac = Mac.Derive(settings.Names.Prefix + "/bridge");
+        _dhcp = new DhcpResponder(nodeMac, clock, loggers.CreateLogger<DhcpResponder>());
+        _ipv6 = new Ipv6Responder(nodeMac, clock, loggers.CreateLogger<Ipv6Responder>());
         _metadata = new MetadataServer(metadata, loggers);
         _routers = new RouterWiring(settings.Names);
         _removals = new RemovalPolicy(clock);
@@ -127,6 +131,7 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
     {
         await _gate.WaitAsync();
         await _dhcp.DisposeAsync();
+        await _ipv6.DisposeAsync();
         await _metadata.DisposeAsync();
         _dataPlane?.Dispose();
         _host.Dispose();
@@ -198,6 +203,7 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
     private void CloseDataPlane()
     {
         _dhcp.StopListening();
+        _ipv6.StopListening();
         _metadata.StopListening();
         _routers.Forget();
         _dataPlane?.Dispose();
@@ -243,6 +249,7 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
     {
         var wired = new Dictionary<Guid, WiredPort>();
         var taps = new Dictionary<string, (int, DhcpLease)>();
+        var ipv6Taps = new Dictionary<string, (int, Ipv6Lease)>();
         foreach (var port in plan.Ports.Where(port => report.IsWired(port) && links.ContainsKey(port.TapName)))
         {
             wired[port.Port.Id] = new WiredPort(port.Port.Id, port.Port.Epoch, port.TapName, dataPlane.Namespace.Name, dataPlane.Namespace.Path,
@@ -251,6 +258,11 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
             {
                 taps[port.TapName] = (links[port.TapName].Index, lease);
             }
+
+            if (port.Port.AdminStateUp && Ipv6Lease.Create(port.Port, plan.State) is { } ipv6)
+            {
+                ipv6Taps[port.TapName] = (links[port.TapName].Index, ipv6);
+            }
         }
 
         var bridges = plan.Networks.Where(network => links.ContainsKey(network.BridgeName))
@@ -258,6 +270,8 @@ internal sealed partial class LinuxNetworkDriver : INetworkDriver
         try
         {
             _dhcp.Serve(dataPlane.Namespace, taps);
+            _ipv6.Serve(dataPlane.Namespace, ipv6Taps);
+            _ipv6.Advertise(again: false);
             _metadata.Serve(dataPlane.Namespace, bridges, plan.Ports.Select(port => port.Port));
         }
         catch (Exception error) when (error is Win32Exception or System.Net.Sockets.SocketException)

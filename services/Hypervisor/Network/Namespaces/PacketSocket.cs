@@ -30,7 +30,26 @@ internal static unsafe class PacketSocket
         new(0x06, 0, 0, 0),
     ];
 
+    /// <summary>Solicitations of routers, and UDP to port 547, without extension headers.</summary>
+    private static readonly FilterStep[] Ipv6Filter =
+    [
+        new(0x28, 0, 0, 12),
+        new(0x15, 0, 8, 0x86DD),
+        new(0x30, 0, 0, 20),
+        new(0x15, 0, 2, 58),
+        new(0x30, 0, 0, 54),
+        new(0x15, 3, 4, 133),
+        new(0x15, 0, 3, 17),
+        new(0x28, 0, 0, 56),
+        new(0x15, 0, 1, 547),
+        new(0x06, 0, 0, 2048),
+        new(0x06, 0, 0, 0),
+    ];
+
     public static Socket OpenForDhcp(int deviceIndex) => Open(deviceIndex, DhcpFilter);
+
+    /// <summary>Sees what guests ask of routers and of DHCPv6 servers.</summary>
+    public static Socket OpenForIpv6Requests(int deviceIndex) => Open(deviceIndex, Ipv6Filter);
 
     /// <summary>Sees every frame that comes in on the device.</summary>
     public static Socket OpenForAll(int deviceIndex) => Open(deviceIndex, []);
