@@ -1,15 +1,18 @@
 namespace Nephos.Client.Objects;
 
-/// <summary>Reads the frames of a range in order, one ahead; takes each from the first device that has it undamaged.</summary>
+/// <summary>Reads the frames of a range in order, some ahead; takes each from the first device that has it undamaged.</summary>
 internal sealed class PayloadReader : IPayloadReader
 {
+    private const int AheadMax = 4;
+
     private readonly PayloadStore _store;
     private readonly Payload _payload;
     private int _extent;
     private long _offset;
     private long _left;
     private Frame? _current;
-    private Task<(Frame Frame, int Start, int Length)>? _ahead;
+    private int _aheadWanted;
+    private readonly Queue<Task<(Frame Frame, int Start, int Length)>> _ahead = new(AheadMax);
 
     public PayloadReader(PayloadStore store, Payload payload, long offsetBytes, long lengthBytes)
     {
@@ -27,29 +30,14 @@ internal sealed class PayloadReader : IPayloadReader
         _current?.Release();
         _current = null;
         cancellationToken.ThrowIfCancellationRequested();
-        (Frame Frame, int Start, int Length) piece;
-        if (_ahead is not null)
-        {
-            piece = await _ahead;
-            _ahead = null;
-        }
-        else if (_left == 0)
+        if (_left == 0 && _ahead.Count == 0)
         {
             return default;
         }
-        else
-        {
-            piece = await FetchAsync(TakeNext());
-        }
 
+        var piece = await (_ahead.TryDequeue(out var begun) ? begun : FetchAsync(TakeNext()));
         _current = piece.Frame;
-        if (_left > 0)
-        {
-            var next = TakeNext();
-            _ahead = Task.Factory.StartNew(
-                () => FetchAsync(next), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _store.Options.Background).Unwrap();
-        }
-
+        LookAhead();
         return piece.Frame.Memory.Slice(piece.Start, piece.Length);
     }
 
@@ -57,21 +45,31 @@ internal sealed class PayloadReader : IPayloadReader
     {
         _current?.Release();
         _current = null;
-        if (_ahead is not null)
+        while (_ahead.TryDequeue(out var begun))
         {
             try
             {
-                (await _ahead).Frame.Release();
+                (await begun).Frame.Release();
             }
             catch (ObjectEngineException)
             {
                 // Nobody wants these bytes any more.
             }
-
-            _ahead = null;
         }
 
         _store.Pins.Leave(this);
+    }
+
+    /// <summary>Further with every piece, so that a long read keeps the disks busy and a short one begins nothing in vain.</summary>
+    private void LookAhead()
+    {
+        _aheadWanted = _store.Pool.IsShort ? 1 : Math.Min(_aheadWanted + 1, AheadMax);
+        while (_left > 0 && _ahead.Count < _aheadWanted)
+        {
+            var next = TakeNext();
+            _ahead.Enqueue(Task.Factory.StartNew(
+                () => FetchAsync(next), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _store.Options.Background).Unwrap());
+        }
     }
 
     /// <summary>The next piece within one frame.</summary>

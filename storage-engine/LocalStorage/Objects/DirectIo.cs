@@ -14,6 +14,7 @@ internal static unsafe partial class DirectIo
     public const int VectorCountMax = 1024;
 
     private const int OReadWrite = 2, OCreate = 0x40, OCloseOnExec = 0x80000, ODataSync = 0x1000;
+    private const int AdviseRandom = 1;
     private const int LockExclusive = 2, LockNonBlocking = 4;
     private const int AtEmptyPath = 0x1000, AtFdCwd = -100;
     private const int ErrorInterrupted = 4, ErrorInvalid = 22;
@@ -112,6 +113,9 @@ internal static unsafe partial class DirectIo
     public static bool TryAllocate(SafeFileHandle file, long sizeBytes) =>
         Allocate(file, 0, 0, sizeBytes) == 0;
 
+    /// <summary>Says that reads want what they ask for and nothing around it.</summary>
+    public static void ExpectRandomReads(SafeFileHandle file) => _ = Advise(file, 0, 0, AdviseRandom);
+
     /// <summary>False when another process holds the lock.</summary>
     public static bool TryLock(SafeFileHandle file) =>
         Lock(file, LockExclusive | LockNonBlocking) == 0;
@@ -178,6 +182,9 @@ internal static unsafe partial class DirectIo
 
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
     private static partial int Allocate(SafeFileHandle file, int mode, long offset, long length);
+
+    [LibraryImport("libc", EntryPoint = "posix_fadvise")]
+    private static partial int Advise(SafeFileHandle file, long offset, long length, int advice);
 
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     private static partial int Lock(SafeFileHandle file, int operation);

@@ -34,6 +34,7 @@ internal sealed class FileSegmentDirectory : ISegmentDirectory
             return null;
         }
 
+        DirectIo.ExpectRandomReads(reader);
         return new FileSegment(name, DirectIo.OpenDurable(PathOf(name), create: false), reader, header);
     }
 
