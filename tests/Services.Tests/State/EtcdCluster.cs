@@ -103,7 +103,8 @@ public sealed class EtcdCluster : IAsyncLifetime
             "--listen-client-urls", _clients[member], "--advertise-client-urls", _clients[member],
             "--listen-peer-urls", _peers[member], "--initial-advertise-peer-urls", _peers[member],
             "--initial-cluster", string.Join(',', _peers.Select((peer, index) => $"m{index}={peer}")), "--initial-cluster-token", _folder.Name,
-            "--max-txn-ops", $"{StateLimits.MaxOperations}", "--heartbeat-interval", "100", "--election-timeout", "2000",
+            // Long enough that a disk which is slow for a moment elects nobody.
+            "--max-txn-ops", $"{StateLimits.MaxOperations}", "--heartbeat-interval", "300", "--election-timeout", "3000",
         ];
         var process = Process.Start(new ProcessStartInfo(NeedsProgramAttribute.Find("etcd")!, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
         process.OutputDataReceived += (_, _) => { };
