@@ -18,9 +18,10 @@ internal static class ProbeProgram
                 await Objects.ObjectWriter.RunAsync(path, int.Parse(seed, System.Globalization.CultureInfo.InvariantCulture));
                 return 0;
 
-            case ["block-server", var folder, var size, var replicas]:
+            case ["block-server", var folder, var size, var replicas, .. var how]:
                 await Block.BlockServer.RunAsync(
-                    folder, long.Parse(size, System.Globalization.CultureInfo.InvariantCulture), int.Parse(replicas, System.Globalization.CultureInfo.InvariantCulture));
+                    folder, long.Parse(size, System.Globalization.CultureInfo.InvariantCulture), int.Parse(replicas, System.Globalization.CultureInfo.InvariantCulture),
+                    encrypted: how is ["encrypted"]);
                 return 0;
 
             case ["block-storage", var folder]:
@@ -33,7 +34,7 @@ internal static class ProbeProgram
                 return 0;
 
             default:
-                await Console.Error.WriteLineAsync("usage: state-writer PATH | object-writer PATH SEED | block-server FOLDER BYTES REPLICAS | block-storage FOLDER | block-head FOLDER BYTES EPOCH");
+                await Console.Error.WriteLineAsync("usage: state-writer PATH | object-writer PATH SEED | block-server FOLDER BYTES REPLICAS [encrypted] | block-storage FOLDER | block-head FOLDER BYTES EPOCH");
                 return 2;
         }
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -53,7 +54,11 @@ internal sealed class BlockServer : IDisposable
     }
 
     /// <summary>What the process does.</summary>
-    public static async Task RunAsync(string folder, long sizeBytes, int replicas)
+    /// <param name="folder">Where the devices and the socket are.</param>
+    /// <param name="sizeBytes">Of the volume.</param>
+    /// <param name="replicas">As many devices.</param>
+    /// <param name="encrypted">Whether the head encrypts the volume.</param>
+    public static async Task RunAsync(string folder, long sizeBytes, int replicas, bool encrypted)
     {
         var options = new BlockDevicesOptions { Directories = [.. Enumerable.Range(1, replicas).Select(number => Path.Combine(folder, $"device-{number}"))], ReserveBytes = 64 << 20 };
         using var devices = new BlockDeviceSet(options, new NephosOptions(), TimeProvider.System, NullLogger<BlockDeviceSet>.Instance);
@@ -69,6 +74,7 @@ internal sealed class BlockServer : IDisposable
             SizeBytes = sizeBytes,
             ReadOnly = false,
             ExportName = ExportName,
+            EncryptionKey = encrypted ? SHA512.HashData("probe"u8) : ReadOnlyMemory<byte>.Empty,
             Replicas = [.. devices.Devices.Select(store => new ReplicaEndpoint(store.DeviceId.ToString(), ""))],
         };
         await provider.GetRequiredService<IVolumeHeads>().OpenAsync(opened, SocketOf(folder), CancellationToken.None);
