@@ -43,6 +43,8 @@ public sealed class AggregateTests
 
         ComputeCloud.Assert(await cloud.AdminAsync("POST", "/v2.1/os-aggregates/1/action", Body("""{"add_host": {"host": "a"}}""")), 200);
 
+        // This call waits until what was written of nodes has arrived.
+        ComputeCloud.Assert(await cloud.CallAsync("GET", "/v2.1/os-availability-zone"), 200);
         Assert.Equal("east", (string)(await cloud.WaitAsync(id, "ACTIVE"))["OS-EXT-AZ:availability_zone"]!);
     }
 

@@ -60,7 +60,7 @@ public sealed class OperatorTests
         var uptime = (string)(await cloud.AdminAsync("GET", "/v2.1/os-hypervisors/1/uptime")).Json["hypervisor"]!["uptime"]!;
         var shown = (await cloud.AdminAsync("GET", "/v2.1/os-hypervisors/detail", version: "2.88")).Json["hypervisors"]![0]!;
 
-        Assert.Matches("^[0-9]{2}:[0-9]{2}:[0-9]{2} up 3 days, 1:0[5-9]$", uptime);
+        Assert.Matches("^[0-9]{2}:[0-9]{2}:[0-9]{2} up 3 days, [0-9]+:[0-9]{2}$", uptime);
         Assert.Contains("up 3 days", (string)shown["uptime"]!, StringComparison.Ordinal);
         ComputeCloud.Assert(await cloud.AdminAsync("GET", $"/v2.1/os-hypervisors/{(string)shown["id"]!}/uptime", version: "2.88"), 404);
         ComputeCloud.Assert(await cloud.AdminAsync("GET", "/v2.1/os-hypervisors/7/uptime"), 404);

@@ -6,7 +6,7 @@ using Xunit;
 namespace Nephos.Services.Tests.State;
 
 /// <summary>The state store on three members of etcd, whose leader is killed.</summary>
-[NeedsProgram("etcd")]
+[NeedsProgram("etcd", Variable = EtcdCluster.Variable)]
 public sealed class EtcdClusterTests(EtcdCluster etcd) : EtcdConformance, IClassFixture<EtcdCluster>
 {
     private const int Writers = 4;

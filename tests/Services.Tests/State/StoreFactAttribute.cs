@@ -15,6 +15,9 @@ public sealed class NeedsProgramAttribute(string program) : Attribute
 {
     public string Program => program;
 
+    /// <summary>An environment variable without which they are skipped; null: none.</summary>
+    public string? Variable { get; init; }
+
     /// <summary>Where the program is, or null.</summary>
     public static string? Find(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "")
         .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
@@ -43,8 +46,12 @@ public sealed class StoreTestCase : XunitTestCase
 
     protected override string? GetSkipReason(IAttributeInfo factAttribute)
     {
-        var needed = TestMethod.TestClass.Class.GetCustomAttributes(typeof(NeedsProgramAttribute)).FirstOrDefault()
-            ?.GetConstructorArguments().OfType<string>().Single();
+        var attribute = TestMethod.TestClass.Class.GetCustomAttributes(typeof(NeedsProgramAttribute)).FirstOrDefault();
+        var needed = attribute?.GetConstructorArguments().OfType<string>().Single();
+        if (attribute?.GetNamedArgument<string>(nameof(NeedsProgramAttribute.Variable)) is { } variable && Environment.GetEnvironmentVariable(variable) is null)
+        {
+            return $"Set {variable}=1 to run it.";
+        }
         return needed is null || NeedsProgramAttribute.Find(needed) is not null
             ? base.GetSkipReason(factAttribute)
             : $"There is no program '{needed}' on the path.";
