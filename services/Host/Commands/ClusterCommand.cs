@@ -1,6 +1,6 @@
 using System.CommandLine;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Nephos.Hosting;
 
 namespace Nephos.Host.Commands;
 
@@ -9,9 +9,8 @@ namespace Nephos.Host.Commands;
 internal static class ClusterCommand
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-    private static readonly TimeSpan AuthorityLife = TimeSpan.FromDays(3650);
     private static readonly TimeSpan NodeLife = TimeSpan.FromDays(825);
-    private static readonly TimeSpan ClockSkew = TimeSpan.FromMinutes(5);
+    private static readonly string[] BothEnds = [CertificateAuthority.ServerAuthentication, CertificateAuthority.ClientAuthentication];
 
     public static Command Create()
     {
@@ -34,45 +33,20 @@ internal static class ClusterCommand
         var (certificate, key) = (Path.Combine(directory, "ca.pem"), Path.Combine(directory, "ca.key"));
         if (!File.Exists(key))
         {
-            using var made = MakeAuthority(now);
+            using var made = CertificateAuthority.Make("Nephos cluster", now);
             Write(directory, "ca", made);
         }
         using var authority = X509Certificate2.CreateFromPemFile(certificate, key);
         foreach (var node in nodes)
         {
-            using var made = MakeNode(node, authority, now);
+            using var made = CertificateAuthority.Sign(authority, node, BothEnds, [], now, now + NodeLife);
             Write(directory, node, made);
         }
     }
 
-    private static X509Certificate2 MakeAuthority(DateTimeOffset now)
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=Nephos cluster", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: true, pathLengthConstraint: 0, critical: true));
-        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, critical: true));
-        request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, critical: false));
-        return request.CreateSelfSigned(now - ClockSkew, now + AuthorityLife);
-    }
-
-    private static X509Certificate2 MakeNode(string node, X509Certificate2 authority, DateTimeOffset now)
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest($"CN={node}", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: false, hasPathLengthConstraint: false, pathLengthConstraint: 0, critical: true));
-        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, critical: true));
-        // Each process both listens and connects.
-        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1"), new Oid("1.3.6.1.5.5.7.3.2")], critical: false));
-        request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(authority, includeKeyIdentifier: true, includeIssuerAndSerial: false));
-        var end = now + NodeLife < authority.NotAfter ? now + NodeLife : authority.NotAfter;
-        using var signed = request.Create(authority, now - ClockSkew, end, RandomNumberGenerator.GetBytes(16));
-        return signed.CopyWithPrivateKey(key);
-    }
-
     private static void Write(string directory, string name, X509Certificate2 certificate)
     {
-        using var key = certificate.GetECDsaPrivateKey()!;
-        Write(Path.Combine(directory, $"{name}.key"), key.ExportPkcs8PrivateKeyPem());
+        Write(Path.Combine(directory, $"{name}.key"), CertificateAuthority.ExportKeyPem(certificate));
         Write(Path.Combine(directory, $"{name}.pem"), certificate.ExportCertificatePem());
     }
 
