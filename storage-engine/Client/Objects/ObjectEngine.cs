@@ -56,6 +56,9 @@ public sealed class ObjectEngineException(EngineFailure failure, string message,
 
     /// <summary>Nothing was done: the same request may be made again, perhaps elsewhere.</summary>
     public bool WasNotBegun { get; init; }
+
+    /// <summary>The shard that was asked is replaced by others: nothing was done, and who asks again looks at the map first.</summary>
+    public bool WasMoved { get; init; }
 }
 
 /// <summary>Bounds that every caller can rely on; requests beyond them are refused with <see cref="EngineFailure.TooLarge"/>.</summary>

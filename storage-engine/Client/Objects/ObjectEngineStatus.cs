@@ -26,7 +26,14 @@ public sealed record DeviceStatus(
     string Reason);
 
 public sealed record IndexShardStatus(
-    int Shard, ulong Epoch, ulong CommittedSequence, string State, int ReplicasInSync, int Replicas, string Reason);
+    int Shard, ulong Epoch, ulong CommittedSequence, string State, int ReplicasInSync, int Replicas, string Reason)
+{
+    /// <summary>Objects in it, older versions included, when they were last counted; null before the first time.</summary>
+    public long? Objects { get; init; }
+
+    /// <summary>The hash of an account's name that would leave half of them on either side; null when there is no such place.</summary>
+    public ulong? SplitAt { get; init; }
+}
 
 /// <summary>The health of the engine at one moment.</summary>
 /// <param name="Devices">Every device of the ring.</param>

@@ -70,6 +70,15 @@ public sealed class Journal : IDisposable
         }
     }
 
+    /// <summary>The groups that this device has more of than an empty log.</summary>
+    public IReadOnlyList<Guid> Held()
+    {
+        lock (_committer.Groups)
+        {
+            return [.. _committer.Groups.Values.Where(g => g.Promised > 0 || g.LastSequence > 0 || g.IsDamaged).Select(g => g.Group)];
+        }
+    }
+
     /// <summary>Begins a replica with an empty log in place of what may be there.</summary>
     public ValueTask<StoreStatus> CreateAsync(Guid group, Guid replica) =>
         _committer.PostAsync(new JournalRequest { Group = group, NewReplica = replica });

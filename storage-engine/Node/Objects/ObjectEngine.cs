@@ -13,7 +13,7 @@ namespace Nephos.Node.Objects;
 public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
 {
     private readonly DeviceSet _devices;
-    private readonly ImmutableArray<IndexShard> _shards;
+    private readonly ShardSet _shards;
     private readonly StorageCluster _cluster;
     private readonly Upkeep _upkeep;
     private readonly RiskLedger _ledger;
@@ -21,12 +21,16 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
     private readonly ServedCalls? _served;
     private readonly RepairForecast _forecast;
     private readonly PayloadStore _payloads;
+    private readonly ShardKeeper _shardKeeper;
 
     private ObjectEngine(Parts parts)
     {
         (_devices, _shards, _cluster, _upkeep, _ledger, _keeper, _served) =
             (parts.Devices, parts.Shards, parts.Cluster, parts.Upkeep, parts.Ledger, parts.Keeper, parts.Served);
         (_payloads, Namespace, _forecast) = (parts.Payloads, parts.Names, parts.Forecast);
+        _shardKeeper = new ShardKeeper(
+            _shards, parts.Directory, new ShardBounds(parts.Options.ShardObjectsMax, parts.Options.Shards, parts.Options.ShardChangePause), () => GetStatus().Shards,
+            parts.Host, parts.Loggers.CreateLogger<ShardKeeper>());
     }
 
     public IPayloadStore Payloads => _payloads;
@@ -40,7 +44,9 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
 
     internal DeviceSet Devices => _devices;
 
-    internal ImmutableArray<IndexShard> Shards => _shards;
+    internal ShardSet Shards => _shards;
+
+    internal ShardKeeper ShardKeeper => _shardKeeper;
 
     /// <summary>Opens all devices (recovery included), takes over the shards and starts the background work.</summary>
     /// <remarks>
@@ -62,30 +68,23 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         var slots = options.Devices.Select(d => new DeviceSlot(d.Number, d.Zone, d.Path, options.Device, time)).ToList();
         var devices = new DeviceSet(slots, ring, cluster, time, options.ReplaceAfter, loggers.CreateLogger<DeviceSet>());
         await devices.OpenAllAsync(options.Payloads.Background);
-        ImmutableArray<IndexShard> shards =
-        [
-            .. map.Ranges.Select(r => r.Shard).Distinct().Order().Select(
-                n => new IndexShard(n, devices, master, cluster, host, loggers.CreateLogger<IndexShard>())),
-        ];
+        var shards = new ShardSet(
+            master, devices, n => new IndexShard(n, devices, master, cluster, host, loggers.CreateLogger<IndexShard>()), host);
         var ledger = new RiskLedger();
         var local = new LocalBlobNode(devices, ledger);
         IBlobNode node = cluster.IsAlone ? local : new ClusterBlobNode(local, devices, cluster);
         var payloads = new PayloadStore(node, pins, options.Payloads, time);
-        var directory = new ShardDirectory(shards, cluster, master, time) { Names = new ShardedNamespace(map, shards, devices, payloads, pins, time) };
+        var directory = new ShardDirectory(shards, cluster, master, time) { Names = new ShardedNamespace(shards, devices, payloads, pins, time) };
         var upkeep = new Upkeep(
             devices, shards, node, payloads, ledger, cluster, new ReferenceTable(directory), options.Upkeep, host, loggers.CreateLogger<Upkeep>());
         var keeper = new RingKeeper(devices, upkeep, cluster, [.. options.Devices.Select(d => d.ToRing())], master, weights);
         var engine = new ObjectEngine(new Parts(
-            devices, shards, cluster, upkeep, ledger, keeper, payloads, cluster.IsAlone ? directory.Names : new ClusterNamespace(map, directory, pins),
+            devices, shards, cluster, upkeep, ledger, keeper, payloads, new ClusterNamespace(directory, pins),
             options.Cluster is { Listen: { } } served ? new ServedCalls(served, local, shards, cluster, directory, host) : null,
-            new RepairForecast(time)));
+            new RepairForecast(time), directory, options, host, loggers));
         engine._served?.Listen(engine.Present);
-        if (slots.Count > 0)
-        {
-            await Task.WhenAll(shards.Select(s => s.StartAsync(cancellationToken)));
-        }
-
-        upkeep.Start(engine.StepAsync);
+        await shards.OpenAsync(map);
+        upkeep.Start(engine.StepAsync, engine._shardKeeper.StepAsync);
         return engine;
     }
 
@@ -102,7 +101,7 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         var report = _keeper.Report;
         return new ObjectEngineStatus(
             [.. _devices.GetStatus()],
-            _cluster.IsAlone ? [.. _shards.Select(s => s.GetStatus())] : [.. Written(all)],
+            _cluster.IsAlone ? [.. _shards.All.Select(s => s.GetStatus())] : [.. Written(all)],
             report?.WithoutSpare ?? 0,
             Math.Max(report?.AtRisk ?? 0, all.Sum(p => p.AtRisk)),
             report?.Missing ?? 0,
@@ -123,11 +122,8 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
             await _served.DisposeAsync();
         }
 
-        foreach (var shard in _shards)
-        {
-            await shard.DisposeAsync();
-        }
-
+        await _shards.EndAllAsync();
+        await _shardKeeper.EndAsync();
         await _cluster.DisposeAsync();
         await _devices.DisposeAsync();
     }
@@ -136,20 +132,21 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
     private IEnumerable<IndexShardStatus> Written(List<PresenceReply> all)
     {
         var written = all.SelectMany(p => p.Shards).GroupBy(s => s.Shard).ToDictionary(g => g.Key, g => g.MaxBy(s => s.Epoch)!);
-        return _shards.Select(s => written.GetValueOrDefault(s.Number) ?? s.GetStatus());
+        return _shards.All.Select(s => written.GetValueOrDefault(s.Number) ?? s.GetStatus());
     }
 
     private PresenceReply Present() => new(
         _cluster.Life,
         _devices.Ring.Version,
         [.. _devices.GetLocal()],
-        [.. _shards.Where(s => s.IsWriter).Select(s => s.GetStatus())],
+        [.. _shards.All.Where(s => s.IsWriter).Select(s => s.GetStatus())],
         _ledger.Count,
         _upkeep.ToRemove,
         _upkeep.Repaired,
         _upkeep.IsKeeper ? _upkeep.Report : null);
 
     private sealed record Parts(
-        DeviceSet Devices, ImmutableArray<IndexShard> Shards, StorageCluster Cluster, Upkeep Upkeep, RiskLedger Ledger, RingKeeper Keeper,
-        PayloadStore Payloads, IObjectNamespace Names, ServedCalls? Served, RepairForecast Forecast);
+        DeviceSet Devices, ShardSet Shards, StorageCluster Cluster, Upkeep Upkeep, RiskLedger Ledger, RingKeeper Keeper,
+        PayloadStore Payloads, IObjectNamespace Names, ServedCalls? Served, RepairForecast Forecast,
+        ShardDirectory Directory, ObjectEngineOptions Options, ShardHost Host, ILoggerFactory Loggers);
 }

@@ -52,8 +52,14 @@ public sealed record ObjectEngineOptions
     /// <summary>2 to this power partitions: at least 128 for each device at the size the installation may grow to.</summary>
     public int PartitionPower { get; init; } = 10;
 
-    /// <summary>Shards of the namespace, for a new installation. Each has its own writer.</summary>
+    /// <summary>Shards of the namespace, for a new installation, and the fewest there will be. Each has its own writer.</summary>
     public int Shards { get; init; } = 4;
+
+    /// <summary>A shard with more objects (older versions included) splits between two accounts; two neighbours with less than a quarter of it together merge.</summary>
+    public long ShardObjectsMax { get; init; } = 1_000_000;
+
+    /// <summary>The least time from one split or merge to the next.</summary>
+    public TimeSpan ShardChangePause { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>A device that is away for longer is replaced by others; a shorter absence only delays copies.</summary>
     public TimeSpan ReplaceAfter { get; init; } = TimeSpan.FromMinutes(10);
@@ -112,6 +118,11 @@ public sealed record ObjectEngineOptions
         if (Shards is < 1 or > 1024)
         {
             problems.Add($"{nameof(Shards)} is 1 to 1024, not {Shards}");
+        }
+
+        if (ShardObjectsMax < 1)
+        {
+            problems.Add($"{nameof(ShardObjectsMax)} is at least 1");
         }
 
         if (Payloads.ExtentBytes < Frames.FrameBytes || Payloads.ExtentBytes % Frames.FrameBytes != 0)

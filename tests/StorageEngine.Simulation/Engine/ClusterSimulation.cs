@@ -112,7 +112,8 @@ internal sealed class ClusterSimulation
             && _front.Engine!.Ring.GetStatus() is { IsSettled: true, ReplicasToMove: 0 };
         RunUntil(IsHealthy, TimeSpan.FromMinutes(60), "health");
         var settled = _world.Time.Now + TimeSpan.FromMinutes(2).Ticks;
-        RunUntil(() => _world.Time.Now > settled && IsHealthy(), TimeSpan.FromMinutes(60), "it stays healthy");
+        RunUntil(
+            () => _world.Time.Now > settled && IsHealthy() && ShardChanges.HasSettled([_front.Engine!, .. _members.Select(m => m.Engine!)]), TimeSpan.FromMinutes(60), "it stays healthy");
         var reading = _front.Process.Scheduler.Start(workload.ReadAllAsync);
         RunUntil(() => reading.IsCompleted, TimeSpan.FromMinutes(10), "everything is read");
         if (reading.IsFaulted)
@@ -136,7 +137,7 @@ internal sealed class ClusterSimulation
     {
         var member = _members[_random.Next(_members.Count)];
         var other = _random.Next(3) == 0 ? _front : _members[_random.Next(_members.Count)];
-        var disturbance = _random.Next(10);
+        var disturbance = _random.Next(12);
         Trace($"disturbance {disturbance}, {member.Name} and {other.Name}");
         switch (disturbance)
         {
@@ -169,6 +170,9 @@ internal sealed class ClusterSimulation
             case 7:
                 var power = 3 + _random.Next(3);
                 ChangeRing(ring => ring.SetPartitionPowerAsync(power, CancellationToken.None));
+                break;
+            case 8 or 9:
+                _ = _front.Process.Scheduler.Start(() => ShardChanges.BeginAsync(_front.Engine!, _random));
                 break;
         }
 
@@ -246,6 +250,8 @@ internal sealed class ClusterSimulation
         ConfigurationDirectory = "",
         PartitionPower = 4,
         Shards = 2,
+        ShardObjectsMax = 4,
+        ShardChangePause = TimeSpan.FromSeconds(2),
         ReplaceAfter = TimeSpan.FromSeconds(_random.Next(5, 40)),
         Device = new ObjectDeviceOptions
         {
@@ -265,6 +271,7 @@ internal sealed class ClusterSimulation
         Upkeep = new UpkeepOptions
         {
             DeviceCheckPeriod = TimeSpan.FromMilliseconds(300),
+            ShardPeriod = TimeSpan.FromMilliseconds(300),
             LedgerPeriod = TimeSpan.FromMilliseconds(500),
             RingPeriod = TimeSpan.FromMilliseconds(500),
             FullCheckPeriod = TimeSpan.FromSeconds(20),

@@ -2,6 +2,7 @@ using Nephos.Client.Objects;
 using Nephos.LocalStorage.Objects;
 using Nephos.Node.Objects;
 using Nephos.Node.Objects.Devices;
+using Nephos.Node.Objects.Groups;
 using Nephos.Node.Objects.Namespace;
 using Nephos.Placement;
 
@@ -16,10 +17,10 @@ internal static class ConsistencyCheck
     public static void Run(IReadOnlyList<ObjectEngine> engines)
     {
         var references = new Dictionary<BlobId, long>();
-        for (var number = 0; number < engines[0].Shards.Length; number++)
+        foreach (var number in engines[0].Shards.Map.Ranges.Select(r => r.Shard))
         {
-            var (members, committed) = engines.Select(e => e.Shards[number]).Single(s => s.IsWriter).Decided;
-            var replicas = members.Select(m => engines.Select(e => e.Shards[number].FindHere(m)).First(r => r is not null)!).ToList();
+            var (members, committed) = engines.Select(e => e.Shards.Get(number)).Single(s => s.IsWriter).Decided;
+            var replicas = members.Select(m => engines.Select(e => e.Shards.Get(number).FindHere(m)).First(r => r is not null)!).ToList();
             replicas.ForEach(r => r.ApplyUpTo(committed));
             var first = RowsOf(replicas[0]);
             foreach (var replica in replicas.Skip(1))
@@ -44,10 +45,15 @@ internal static class ConsistencyCheck
             });
         }
 
+        if (ShardChanges.FindLeftover(engines) is { } leftover)
+        {
+            throw new SimulationException(leftover);
+        }
+
         CheckCopies(engines[0].Devices.Ring, [.. engines.SelectMany(e => e.Devices.All)], references);
     }
 
-    private static List<(string, string)> RowsOf(Node.Objects.Groups.IndexReplica replica) => replica.Query((database, group) =>
+    private static List<(string, string)> RowsOf(IndexReplica replica) => replica.Query((database, group) =>
     {
         var rows = new List<(string, string)>();
         using var cursor = database.OpenCursor(group);

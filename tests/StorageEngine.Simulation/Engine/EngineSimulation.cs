@@ -201,7 +201,7 @@ internal sealed class EngineSimulation
         while (true)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(_random.Next(120)), _process.Clock);
-            var disturbance = _random.Next(14);
+            var disturbance = _random.Next(17);
             Trace($"disturbance {disturbance}, disk {_bad.Number} is bad");
             switch (disturbance)
             {
@@ -231,6 +231,9 @@ internal sealed class EngineSimulation
                     // Takes effect when the engine opens next.
                     _weights[_random.Next(DiskCount)] = _random.Next(3);
                     break;
+                case 9 or 10:
+                    await ShardChanges.BeginAsync(_engine!, _random);
+                    break;
             }
         }
     }
@@ -250,12 +253,14 @@ internal sealed class EngineSimulation
         ObjectEngineStatus Status() => _engine!.GetStatus();
         _process.RunUntil(
             () => Status() is { BlobsAtRisk: 0, BlobsMissing: 0, BlobsToRemove: 0, LastFullCheck: not null } status
-                && status.Shards.All(s => s.State == "Serving" && s.ReplicasInSync == s.Replicas),
+                && status.Shards.All(s => s.State == "Serving" && s.ReplicasInSync == s.Replicas)
+                && _engine!.Shards.Map.Change is null,
             TimeSpan.FromMinutes(60),
             "health");
         // Damage that nobody has met yet is found by the scrub.
         var settled = _process.Clock.Now + TimeSpan.FromMinutes(3).Ticks;
-        _process.RunUntil(() => _process.Clock.Now > settled && Status() is { BlobsAtRisk: 0, BlobsMissing: 0, BlobsToRemove: 0 }, TimeSpan.FromMinutes(60), "the scrub passes");
+        _process.RunUntil(() => _process.Clock.Now > settled && Status() is { BlobsAtRisk: 0, BlobsMissing: 0, BlobsToRemove: 0 }
+            && ShardChanges.HasSettled([_engine!]), TimeSpan.FromMinutes(60), "the scrub passes");
         var reading = _process.Scheduler.Start(workload.ReadAllAsync);
         _process.RunUntil(() => reading.IsCompleted, TimeSpan.FromMinutes(10), "everything is read");
         if (reading.IsFaulted)
@@ -273,6 +278,8 @@ internal sealed class EngineSimulation
         ConfigurationDirectory = "",
         PartitionPower = 4,
         Shards = 2,
+        ShardObjectsMax = 4,
+        ShardChangePause = TimeSpan.FromSeconds(1),
         ReplaceAfter = TimeSpan.FromSeconds(_random.Next(1, 20)),
         Device = new ObjectDeviceOptions
         {
@@ -293,6 +300,7 @@ internal sealed class EngineSimulation
         Upkeep = new UpkeepOptions
         {
             DeviceCheckPeriod = TimeSpan.FromMilliseconds(100),
+            ShardPeriod = TimeSpan.FromMilliseconds(100),
             LedgerPeriod = TimeSpan.FromMilliseconds(200),
             FullCheckPeriod = TimeSpan.FromSeconds(10),
             SuspectPeriod = TimeSpan.FromSeconds(1),

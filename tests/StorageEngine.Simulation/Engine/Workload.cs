@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Nephos.Client.Objects;
 using Nephos.StorageEngine.Simulation.Machine;
 
@@ -68,8 +69,11 @@ internal sealed class ClientHistory
 /// <summary>Clients that put, get, list and delete a few keys, each one request at a time.</summary>
 internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, ClientHistory history)
 {
-    public static readonly BucketName Bucket = new("account", "bucket");
-    private const int KeyCount = 7;
+    private const int KeyCount = 9;
+    private const int AccountCount = 4;
+
+    /// <summary>Several accounts, so that shards can be split between them; each key is in one of them.</summary>
+    private static readonly ImmutableArray<BucketName> Buckets = [.. Enumerable.Range(0, AccountCount).Select(n => new BucketName($"account-{n}", "bucket"))];
     private static readonly TimeSpan AfterFailure = TimeSpan.FromMilliseconds(200);
     private readonly Random _random = process.Random;
 
@@ -78,11 +82,19 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
 
     public async Task PrepareAsync()
     {
+        foreach (var bucket in Buckets)
+        {
+            await PrepareAsync(bucket);
+        }
+    }
+
+    private async Task PrepareAsync(BucketName bucket)
+    {
         while (process.HasPower)
         {
             try
             {
-                var created = await engine.Namespace.CreateBucketAsync(new BucketRecord { Name = Bucket }, CancellationToken.None);
+                var created = await engine.Namespace.CreateBucketAsync(new BucketRecord { Name = bucket }, CancellationToken.None);
                 if (created.Status is EngineStatus.Ok or EngineStatus.BucketExists)
                 {
                     return;
@@ -113,7 +125,7 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
                     await GetAsync(key);
                     break;
                 default:
-                    await ListAsync();
+                    await ListAsync(_random.Next(AccountCount));
                     break;
             }
         }
@@ -129,19 +141,31 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
             }
         }
 
-        if (await ListAsync() is { } listFailure)
+        for (var account = 0; account < AccountCount; account++)
+        {
+            await ReadBucketAsync(account);
+        }
+    }
+
+    private async Task ReadBucketAsync(int account)
+    {
+        if (await ListAsync(account) is { } listFailure)
         {
             throw new SimulationException($"After healing the listing fails: {listFailure}");
         }
 
-        var page = await engine.Namespace.ListObjectsAsync(new ListObjects { Bucket = Bucket }, CancellationToken.None);
-        var bucket = await engine.Namespace.GetBucketAsync(Bucket, CancellationToken.None);
+        var name = Buckets[account];
+        var page = await engine.Namespace.ListObjectsAsync(new ListObjects { Bucket = name }, CancellationToken.None);
+        var bucket = await engine.Namespace.GetBucketAsync(name, CancellationToken.None);
+        var owner = await engine.Namespace.GetAccountAsync(name.Account, CancellationToken.None);
         var counted = new Usage(page.Value!.Entries.Count, page.Value.Entries.Sum(e => e.Object!.SizeBytes), 0, 0);
-        if (bucket.Value!.Usage != counted)
+        if (bucket.Value!.Usage != counted || owner.Value!.Usage != counted || owner.Value.Buckets != 1)
         {
-            throw new SimulationException($"The bucket says {bucket.Value.Usage} and holds {counted}.");
+            throw new SimulationException($"The bucket says {bucket.Value.Usage}, its account {owner.Value!.Usage}, and it holds {counted}.");
         }
     }
+
+    private static BucketName BucketOf(string key) => Buckets[int.Parse(key.AsSpan(1), System.Globalization.CultureInfo.InvariantCulture) % AccountCount];
 
     private async Task PutAsync(string key)
     {
@@ -161,7 +185,7 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
                 var outcome = await engine.Namespace.PutObjectAsync(
                     new PutObject
                     {
-                        Bucket = Bucket,
+                        Bucket = BucketOf(key),
                         Object = new ObjectRecord
                         {
                             Key = key,
@@ -198,7 +222,7 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
     /// <summary>Null when the devices did not take it: then nothing can have happened.</summary>
     private async Task<Payload?> WriteAsync(string key, byte[] content)
     {
-        await using var writer = engine.Payloads.OpenWriter(new PayloadOptions { Bucket = Bucket, Key = key, Policy = _random.Next(2) == 0 ? null : "ec-2-1" });
+        await using var writer = engine.Payloads.OpenWriter(new PayloadOptions { Bucket = BucketOf(key), Key = key, Policy = _random.Next(2) == 0 ? null : "ec-2-1" });
         try
         {
             await writer.WriteAsync(content, CancellationToken.None);
@@ -217,7 +241,7 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
         try
         {
             var outcome = await engine.Namespace.DeleteObjectAsync(
-                new DeleteObject { Bucket = Bucket, Key = key, Now = process.Clock.GetUtcNow() }, CancellationToken.None);
+                new DeleteObject { Bucket = BucketOf(key), Key = key, Now = process.Clock.GetUtcNow() }, CancellationToken.None);
             (operation.Existed, result) = (outcome.Value.Existed, OperationResult.Done);
         }
         catch (ObjectEngineException failure) when (failure.Failure != EngineFailure.Full)
@@ -236,7 +260,7 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
             var operation = history.Call(key, OperationKind.Read);
             try
             {
-                var found = await engine.Namespace.GetObjectAsync(Bucket, key, default, CancellationToken.None);
+                var found = await engine.Namespace.GetObjectAsync(BucketOf(key), key, default, CancellationToken.None);
                 operation.Value = found.IsOk ? int.Parse(found.Value!.ETag, System.Globalization.CultureInfo.InvariantCulture) : 0;
                 Answer(operation, OperationResult.Done);
                 if (found.IsOk)
@@ -278,12 +302,13 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
         }
     }
 
-    private async Task<string?> ListAsync()
+    private async Task<string?> ListAsync(int account)
     {
-        var operations = Enumerable.Range(0, KeyCount).Select(k => history.Call($"k{k}", OperationKind.Read)).ToList();
+        var operations = Enumerable.Range(0, KeyCount).Where(k => k % AccountCount == account)
+            .Select(k => history.Call($"k{k}", OperationKind.Read)).ToList();
         try
         {
-            var page = await engine.Namespace.ListObjectsAsync(new ListObjects { Bucket = Bucket }, CancellationToken.None);
+            var page = await engine.Namespace.ListObjectsAsync(new ListObjects { Bucket = Buckets[account] }, CancellationToken.None);
             var listed = page.Value!.Entries.Where(e => e.Object is not null).ToDictionary(e => e.Object!.Key, e => e.Object!.ETag);
             foreach (var operation in operations)
             {
@@ -305,7 +330,7 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
     {
         try
         {
-            var found = await engine.Namespace.GetObjectAsync(Bucket, key, default, CancellationToken.None);
+            var found = await engine.Namespace.GetObjectAsync(BucketOf(key), key, default, CancellationToken.None);
             return found.IsOk ? int.Parse(found.Value!.ETag, System.Globalization.CultureInfo.InvariantCulture) : 0;
         }
         catch (ObjectEngineException)

@@ -7,7 +7,6 @@ namespace Nephos.Node.Objects.Cluster;
 /// <summary>What all processes of a store share, read or made when one of them opens.</summary>
 internal sealed class EngineConfiguration(ObjectEngineOptions options, IConfigurationMaster master, TimeProvider time)
 {
-    private const string ShardMapName = "objects/shard-map";
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
     /// <summary>The ring. Of several processes, the first that sees enough others makes it, and all wait for it.</summary>
@@ -44,12 +43,12 @@ internal sealed class EngineConfiguration(ObjectEngineOptions options, IConfigur
     {
         while (true)
         {
-            if (await master.ReadAsync(ShardMapName, cancellationToken) is { } stored)
+            if (await master.ReadAsync(ShardMap.Name, cancellationToken) is { } stored)
             {
                 return ShardMap.Parse(stored.Value.Span);
             }
 
-            await master.CompareAndSwapAsync(ShardMapName, 0, ShardMap.Even(options.Shards).ToBytes(), cancellationToken);
+            await master.CompareAndSwapAsync(ShardMap.Name, 0, ShardMap.Even(options.Shards).ToBytes(), cancellationToken);
         }
     }
 

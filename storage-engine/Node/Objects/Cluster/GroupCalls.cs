@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Collections.Immutable;
 using System.Text.Json;
 using Nephos.Client.Transport;
 using Nephos.Node.Objects.Groups;
@@ -9,7 +8,7 @@ namespace Nephos.Node.Objects.Cluster;
 
 /// <summary>Answers for the replicas of shards in this process, and for the process itself.</summary>
 internal sealed class GroupCalls(
-    ImmutableArray<IndexShard> shards, StorageCluster cluster, Func<PresenceReply> present, TimeProvider time, TaskScheduler background) : IAsyncDisposable
+    ShardSet shards, StorageCluster cluster, Func<PresenceReply> present, TimeProvider time, TaskScheduler background) : IAsyncDisposable
 {
     private const int CopiesMax = 32;
     private static readonly TimeSpan CopyKept = TimeSpan.FromSeconds(30);
@@ -126,8 +125,7 @@ internal sealed class GroupCalls(
         }
     }
 
-    private IndexShard ShardOf(int number) =>
-        number >= 0 && number < shards.Length ? shards[number] : throw new InvalidDataException($"There is no shard {number}.");
+    private IndexShard ShardOf(int number) => shards.Find(number) ?? throw new ReplicaUnavailableException($"Shard {number} is not known here.");
 
     private sealed record Copy(IRowSource Rows, ITimer Limit);
 }

@@ -8,12 +8,15 @@ internal sealed class ReferenceTable(ShardDirectory shards)
 {
     private const int PageRows = 10_000;
 
+    /// <summary>How often it begins again because shards were replaced meanwhile.</summary>
+    private const int AttemptsMax = 5;
+
     /// <summary>The lengths of the blobs that are referred to, by placement hash from and to.</summary>
     /// <exception cref="ObjectEngineException">A shard does not answer: nothing can be said then.</exception>
-    public async ValueTask<Dictionary<BlobId, long>> ListAsync(ulong firstHash, ulong lastHash, CancellationToken cancellationToken)
+    public ValueTask<Dictionary<BlobId, long>> ListAsync(ulong firstHash, ulong lastHash, CancellationToken cancellationToken) => OverAllAsync(async numbers =>
     {
         var found = new Dictionary<BlobId, long>();
-        for (var shard = 0; shard < shards.Count; shard++)
+        foreach (var shard in numbers)
         {
             BlobId? after = null;
             while (true)
@@ -35,12 +38,12 @@ internal sealed class ReferenceTable(ShardDirectory shards)
         }
 
         return found;
-    }
+    });
 
     /// <summary>The length of a blob that is referred to; null when it is not.</summary>
-    public async ValueTask<long?> FindAsync(BlobId blob, CancellationToken cancellationToken)
+    public ValueTask<long?> FindAsync(BlobId blob, CancellationToken cancellationToken) => OverAllAsync<long?>(async numbers =>
     {
-        for (var shard = 0; shard < shards.Count; shard++)
+        foreach (var shard in numbers)
         {
             if (await shards.CallAsync(shard, ShardMethods.FindReference, blob, cancellationToken) is >= 0 and var lengthBytes)
             {
@@ -49,12 +52,12 @@ internal sealed class ReferenceTable(ShardDirectory shards)
         }
 
         return null;
-    }
+    });
 
     /// <summary>No record will ever refer to the blob; false when one does.</summary>
-    public async ValueTask<bool> CondemnAsync(BlobId blob, CancellationToken cancellationToken)
+    public ValueTask<bool> CondemnAsync(BlobId blob, CancellationToken cancellationToken) => OverAllAsync(async numbers =>
     {
-        for (var shard = 0; shard < shards.Count; shard++)
+        foreach (var shard in numbers)
         {
             if (!await shards.CallAsync(shard, ShardMethods.Condemn, blob, cancellationToken))
             {
@@ -63,5 +66,23 @@ internal sealed class ReferenceTable(ShardDirectory shards)
         }
 
         return true;
+    });
+
+    /// <summary>
+    /// Asks the shards of one map. A shard that answers has all that is its own, also what its successors will have; so an answer from every
+    /// shard of a map, old or new, is an answer of the whole namespace. When one has closed, all are asked again.
+    /// </summary>
+    private async ValueTask<T> OverAllAsync<T>(Func<IReadOnlyList<int>, Task<T>> ask)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await ask([.. shards.Numbers]);
+            }
+            catch (ObjectEngineException failure) when (failure.WasMoved && attempt < AttemptsMax)
+            {
+            }
+        }
     }
 }

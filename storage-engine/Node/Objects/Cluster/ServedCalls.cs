@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Nephos.Client.Objects;
 using Nephos.Client.Transport;
 using Nephos.Node.Objects.Devices;
@@ -8,7 +7,7 @@ namespace Nephos.Node.Objects.Cluster;
 
 /// <summary>What this process does for others, at its address.</summary>
 internal sealed class ServedCalls(
-    ObjectClusterOptions options, LocalBlobNode blobs, ImmutableArray<IndexShard> shards, StorageCluster cluster, ShardDirectory directory, ShardHost host)
+    ObjectClusterOptions options, LocalBlobNode blobs, ShardSet shards, StorageCluster cluster, ShardDirectory directory, ShardHost host)
     : IAsyncDisposable
 {
     private const int FramesKept = 32;

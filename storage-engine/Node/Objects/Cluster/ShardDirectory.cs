@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Collections.Immutable;
 using Nephos.Client.Objects;
 using Nephos.Client.Transport;
 using Nephos.Node.Objects.Groups;
@@ -9,33 +8,48 @@ namespace Nephos.Node.Objects.Cluster;
 
 /// <summary>Finds the writer of a shard, here or elsewhere, and asks it; asks again where that is harmless, until a limit.</summary>
 internal sealed class ShardDirectory(
-    ImmutableArray<IndexShard> shards, StorageCluster cluster, IConfigurationMaster master, TimeProvider time)
+    ShardSet shards, StorageCluster cluster, IConfigurationMaster master, TimeProvider time)
 {
     /// <summary>A new writer is found well within this.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
+    /// <summary>What a failure says about the request; 0 when that is not known.</summary>
+    private const byte NotBegun = 1, Moved = 2;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(8);
     private readonly ConcurrentDictionary<int, string> _writers = new();
 
-    public int Count => shards.Length;
+    /// <summary>The shards of the namespace, by number, as of now.</summary>
+    public IEnumerable<int> Numbers => shards.Map.Ranges.Select(r => r.Shard);
 
     /// <summary>The namespace over the shards of this process; set once both are there.</summary>
     public ShardedNamespace Names { get; set; } = null!;
 
+    /// <summary>Asks the shard that has the account, whichever that comes to be.</summary>
     /// <exception cref="ObjectEngineException"><c>Unavailable</c>, or what the shard answers.</exception>
-    public async ValueTask<TResult> CallAsync<TRequest, TResult>(
-        int shard, ShardMethod<TRequest, TResult> method, TRequest request, CancellationToken cancellationToken)
+    public ValueTask<TResult> CallAsync<TRequest, TResult>(
+        string account, ShardMethod<TRequest, TResult> method, TRequest request, CancellationToken cancellationToken) =>
+        CallAsync(ShardMap.HashOf(account), number: null, method, request, cancellationToken);
+
+    /// <summary>Asks one shard and no other.</summary>
+    /// <exception cref="ObjectEngineException"><c>Unavailable</c>, <c>WasMoved</c> when others took its place, or what the shard answers.</exception>
+    public ValueTask<TResult> CallAsync<TRequest, TResult>(
+        int shard, ShardMethod<TRequest, TResult> method, TRequest request, CancellationToken cancellationToken) =>
+        CallAsync(0, shard, method, request, cancellationToken);
+
+    private async ValueTask<TResult> CallAsync<TRequest, TResult>(
+        ulong hash, int? number, ShardMethod<TRequest, TResult> method, TRequest request, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
         while (true)
         {
             string reason;
+            var shard = number ?? shards.Map.ShardOf(hash);
             try
             {
-                if (cluster.IsAlone || shards[shard].IsWriter)
+                if (cluster.IsAlone || shards.Find(shard) is { IsWriter: true })
                 {
-                    return await method.RunAsync(new ShardTarget(shards[shard], Names), request, cancellationToken);
+                    return await method.RunAsync(new ShardTarget(shards.Get(shard), Names), request, cancellationToken);
                 }
 
                 if (await FindWriterAsync(shard, cancellationToken) is { } writer && cluster.Find(writer) is { } peer)
@@ -45,7 +59,13 @@ internal sealed class ShardDirectory(
 
                 reason = $"Shard {shard} has no writer that is known here.";
             }
-            catch (ObjectEngineException failure) when (!cluster.IsAlone && failure.Failure == EngineFailure.Unavailable && (failure.WasNotBegun || method.CanRepeat))
+            catch (ObjectEngineException failure) when (failure.WasMoved && !(number is { } only && shards.Map.IsGone(only)))
+            {
+                // The map says more, now or soon.
+                reason = failure.Message;
+                await shards.RefreshAsync(cancellationToken);
+            }
+            catch (ObjectEngineException failure) when (!cluster.IsAlone && !failure.WasMoved && failure.Failure == EngineFailure.Unavailable && (failure.WasNotBegun || method.CanRepeat))
             {
                 reason = failure.Message;
             }
@@ -82,22 +102,23 @@ internal sealed class ShardDirectory(
         var shard = head.Int32();
         try
         {
-            if (shard < 0 || shard >= shards.Length || ShardMethods.Find(call.Method) is not { } method)
+            if (ShardMethods.Find(call.Method) is not { } method)
             {
-                throw new InvalidDataException($"There is no method {call.Method:x} of shard {shard} here.");
+                throw new InvalidDataException($"Shards have no method {call.Method:x}.");
             }
 
-            if (!shards[shard].IsWriter)
+            var asked = shards.Get(shard);
+            if (!asked.IsWriter)
             {
                 throw new ObjectEngineException(EngineFailure.Unavailable, $"The writer of shard {shard} is not {cluster.Name}.") { WasNotBegun = true };
             }
 
-            var result = await method.RunAsync(new ShardTarget(shards[shard], Names), head.Rest(), CancellationToken.None);
+            var result = await method.RunAsync(new ShardTarget(asked, Names), head.Rest(), CancellationToken.None);
             return new CallResult(new CallWriter(result.Length + 1).Byte(0).Rest(result.Span).Written);
         }
         catch (ObjectEngineException failure)
         {
-            return new CallResult(new CallWriter().Byte(1).Byte((byte)failure.Failure).Byte(failure.WasNotBegun ? (byte)1 : (byte)0).Text(failure.Message).Written);
+            return new CallResult(new CallWriter().Byte(1).Byte((byte)failure.Failure).Byte(failure.WasMoved ? Moved : failure.WasNotBegun ? NotBegun : (byte)0).Text(failure.Message).Written);
         }
     }
 
@@ -110,8 +131,8 @@ internal sealed class ShardDirectory(
             return reply.Rest();
         }
 
-        var (failure, wasNotBegun) = ((EngineFailure)reply.Byte(), reply.Byte() == 1);
-        throw new ObjectEngineException(failure, reply.Text()) { WasNotBegun = wasNotBegun };
+        var (failure, outcome) = ((EngineFailure)reply.Byte(), reply.Byte());
+        throw new ObjectEngineException(failure, reply.Text()) { WasNotBegun = outcome is NotBegun or Moved, WasMoved = outcome == Moved };
     }
 
     private async ValueTask<string?> FindWriterAsync(int shard, CancellationToken cancellationToken)

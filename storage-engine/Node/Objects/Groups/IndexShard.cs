@@ -16,6 +16,8 @@ namespace Nephos.Node.Objects.Groups;
 /// </summary>
 internal sealed partial class IndexShard : IAsyncDisposable
 {
+    /// <summary>Sequences of a shard begin at its number shifted by this, so that no two shards give out the same.</summary>
+    private const int SequenceBits = 44;
     private const int BatchOperationsMax = 512;
     private const int BatchBytesMax = 2 << 20;
     private const int QueueLengthMax = 8192;
@@ -49,6 +51,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
     private Replacement? _replacement;
     private Task _batches = Task.CompletedTask;
     private Task _upkeep = Task.CompletedTask;
+    private volatile bool _isOver;
 
     public IndexShard(
         int number, DeviceSet devices, IConfigurationMaster master, StorageCluster cluster, ShardHost host, ILogger logger)
@@ -82,6 +85,11 @@ internal sealed partial class IndexShard : IAsyncDisposable
     /// <exception cref="ObjectEngineException"><c>Unavailable</c>: the outcome is unknown, or too much waits already.</exception>
     public Task<T> ExecuteAsync<T>(Func<RowTransaction, T> evaluate, CancellationToken cancellationToken)
     {
+        if (IsClosed)
+        {
+            throw Moved();
+        }
+
         if (Interlocked.Increment(ref _queued) > QueueLengthMax)
         {
             Interlocked.Decrement(ref _queued);
@@ -91,6 +99,11 @@ internal sealed partial class IndexShard : IAsyncDisposable
         var operation = new ShardOperation<T>(evaluate) { QueuedAt = _host.Time.GetTimestamp() };
         _queue.Enqueue(operation);
         _work.Release();
+        if (_isOver)
+        {
+            FailQueued(Stopping);
+        }
+
         return operation.Task.WaitAsync(cancellationToken);
     }
 
@@ -132,34 +145,18 @@ internal sealed partial class IndexShard : IAsyncDisposable
     }
 
     /// <summary>Runs a read on a replica that holds everything that this writer decided; there may be a later writer.</summary>
-    public T Query<T>(Func<IndexDatabase, uint, T> query)
-    {
-        for (var attempt = 0; attempt < 3; attempt++)
-        {
-            if (_home is { } home)
-            {
-                try
-                {
-                    return home.Query(query);
-                }
-                catch (Exception failure) when (failure is ReplicaUnavailableException or RocksDbSharp.RocksDbException)
-                {
-                    LogHomeLost(Number, failure.Message);
-                }
-            }
-
-            ChooseHome();
-        }
-
-        throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has no replica to read from: {Explain()}.") { WasNotBegun = true };
-    }
+    private T Query<T>(Func<IndexDatabase, uint, T> query) => Inspect((database, group) => IsClosed ? throw Moved() : query(database, group));
 
     public IndexShardStatus GetStatus()
     {
         var (writer, configuration) = (_writer, _configuration);
         var state = writer?.State.ToString() ?? "Down";
         return new IndexShardStatus(
-            Number, configuration?.Epoch ?? 0, writer?.Committed ?? 0, state, writer?.InSync ?? 0, configuration?.Members.Length ?? 0, _reason);
+            Number, configuration?.Epoch ?? 0, writer?.Committed ?? 0, state, writer?.InSync ?? 0, configuration?.Members.Length ?? 0, _reason)
+        {
+            Objects = Load?.Objects,
+            SplitAt = Load?.SplitAt,
+        };
     }
 
     public async ValueTask DisposeAsync()
@@ -179,7 +176,8 @@ internal sealed partial class IndexShard : IAsyncDisposable
         }
 
         _expiry?.Dispose();
-        FailQueued("The engine is stopping.");
+        _isOver = true;
+        FailQueued(Stopping);
         _stop.Dispose();
     }
 
@@ -210,15 +208,21 @@ internal sealed partial class IndexShard : IAsyncDisposable
         var (writer, home) = (_writer, _home);
         if (writer is null || writer.State != WriterState.Serving || home is null)
         {
-            FailQueued($"Shard {Number} has no writer: {_reason}.");
+            FailQueued(() => NotBegun($"Shard {Number} has no writer: {_reason}."));
+            return;
+        }
+
+        if (IsClosed)
+        {
+            FailQueued(Moved);
             return;
         }
 
         var operations = new List<ShardOperation>();
         try
         {
-            var body = Evaluate(home, operations);
-            if (body is not null)
+            var rows = Evaluate(home, operations);
+            if (rows.ToBody() is { } body)
             {
                 _inFlight = [.. operations];
                 var sequence = await writer.ProposeAsync(body);
@@ -228,6 +232,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
                 }
 
                 TakeIn(writer, sequence);
+                _watched?.Note(rows.ChangedKeys);
             }
             else if (operations.Count > 0 && !await writer.ConfirmAsync())
             {
@@ -241,6 +246,11 @@ internal sealed partial class IndexShard : IAsyncDisposable
         }
         catch (Exception failure)
         {
+            if (_watched is { } watched)
+            {
+                watched.IsIncomplete = true;
+            }
+
             foreach (var operation in operations)
             {
                 operation.Fail(failure as ObjectEngineException
@@ -261,14 +271,14 @@ internal sealed partial class IndexShard : IAsyncDisposable
     }
 
     /// <summary>Takes operations from the queue and evaluates them; again on another replica when the one read from goes away.</summary>
-    private byte[]? Evaluate(IndexReplica home, List<ShardOperation> operations)
+    private RowTransaction Evaluate(IndexReplica home, List<ShardOperation> operations)
     {
         for (var attempt = 0; ; attempt++)
         {
             var rows = new RowTransaction(
                 key => home.Query((database, group) => database.Get(group, key)),
                 (from, to) => home.Query((database, group) => ShardReader.ScanRows(database, group, from, to)),
-                _host.Entropy);
+                _host.Entropy) { SequenceBase = (ulong)Number << SequenceBits };
             try
             {
                 foreach (var operation in operations)
@@ -300,7 +310,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
                         EngineFailure.TooLarge, $"One operation changes at most {Journal.AppendBytesMax} bytes of rows."));
                 }
 
-                return rows.ToBody();
+                return rows;
             }
             catch (Exception failure) when (attempt < 2 && failure is ReplicaUnavailableException or RocksDbSharp.RocksDbException)
             {
@@ -353,6 +363,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
                     replica.ApplyUpTo(writer.Committed);
                     if (replica.Applied >= writer.Committed)
                     {
+                        LearnWhetherClosed(replica);
                         _home = replica;
                         return;
                     }
@@ -390,13 +401,17 @@ internal sealed partial class IndexShard : IAsyncDisposable
         return false;
     }
 
-    private void FailQueued(string reason)
+    private void FailQueued(Func<ObjectEngineException> failure)
     {
         while (TryTake(out var operation))
         {
-            operation.Fail(new ObjectEngineException(EngineFailure.Unavailable, reason) { WasNotBegun = true });
+            operation.Fail(failure());
         }
     }
+
+    private static ObjectEngineException NotBegun(string reason) => new(EngineFailure.Unavailable, reason) { WasNotBegun = true };
+
+    private ObjectEngineException Stopping() => IsClosed ? Moved() : NotBegun("The engine is stopping.");
 
     [LoggerMessage(LogLevel.Warning, "Shard {Shard}: the replica that answers reads is gone: {Reason}")]
     private partial void LogHomeLost(int shard, string reason);

@@ -1,11 +1,10 @@
 using Nephos.Client.Objects;
 using Nephos.Node.Objects.Cluster;
-using Nephos.Node.Objects.Groups;
 
 namespace Nephos.Node.Objects.Namespace;
 
 /// <summary>The namespace wherever its shards are written: each request goes to the writer of its account's shard.</summary>
-internal sealed class ClusterNamespace(ShardMap map, ShardDirectory shards, BlobPins pins) : IObjectNamespace
+internal sealed class ClusterNamespace(ShardDirectory shards, BlobPins pins) : IObjectNamespace
 {
     public ValueTask<Outcome<AccountRecord>> GetAccountAsync(string account, CancellationToken cancellationToken) =>
         CallAsync(account, ShardMethods.GetAccount, account, cancellationToken);
@@ -73,7 +72,7 @@ internal sealed class ClusterNamespace(ShardMap map, ShardDirectory shards, Blob
         string account, ShardMethod<TRequest, TResult> method, TRequest request, CancellationToken cancellationToken)
     {
         NamespaceBounds.CheckName(account, "account");
-        return shards.CallAsync(map.ShardOfAccount(account), method, request, cancellationToken);
+        return shards.CallAsync(account, method, request, cancellationToken);
     }
 
     /// <summary>The payload is the namespace's whatever the answer; what no record refers to in the end is found and removed.</summary>

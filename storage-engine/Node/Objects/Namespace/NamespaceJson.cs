@@ -31,6 +31,7 @@ namespace Nephos.Node.Objects.Namespace;
 [JsonSerializable(typeof(CompleteUpload))]
 [JsonSerializable(typeof(ListUploads))]
 [JsonSerializable(typeof(ReferenceQuery))]
+[JsonSerializable(typeof(RowImport))]
 [JsonSerializable(typeof(ImmutableArray<Extent>))]
 [JsonSerializable(typeof(Outcome<AccountRecord>))]
 [JsonSerializable(typeof(Outcome<BucketRecord>))]

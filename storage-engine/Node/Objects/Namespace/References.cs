@@ -45,6 +45,32 @@ internal static class References
             },
             CancellationToken.None);
 
+    /// <summary>
+    /// Takes in rows of another shard. Where one shard refers to a blob and another promised never to, the promise was a part of an attempt
+    /// that the reference ended: it is forgotten, as records come to refer to their blobs again when uploads are completed.
+    /// </summary>
+    public static bool Import(RowTransaction rows, ImmutableArray<ImportedRow> imported)
+    {
+        foreach (var (key, value) in imported)
+        {
+            if (value is null)
+            {
+                rows.Delete(key);
+            }
+            else if (key[0] == RowKeys.ReferenceTable)
+            {
+                rows.Put(key, value);
+                rows.Delete(RowKeys.Condemned(BlobId.Read(key.AsSpan(9))));
+            }
+            else if (key[0] != RowKeys.CondemnedTable || rows.Get(RowKeys.Reference(BlobId.Read(key.AsSpan(1)))) is null)
+            {
+                rows.Put(key, value);
+            }
+        }
+
+        return true;
+    }
+
     /// <exception cref="ObjectEngineException">It was taken for left behind, and its bytes may be gone.</exception>
     public static void RequireNotCondemned(RowTransaction rows, BlobId blob)
     {

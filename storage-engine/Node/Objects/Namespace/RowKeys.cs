@@ -24,18 +24,21 @@ namespace Nephos.Node.Objects.Namespace;
 /// t milliseconds, sequence           what expires then
 /// d blob                             removed before any record referred to it; none may any more
 /// n                                  the last sequence given out
+/// m                                  the change of the shard map that closed the shard
 /// </code>
 /// </remarks>
 internal static class RowKeys
 {
     public const byte AccountTable = (byte)'a', AccountUsageTable = (byte)'A', BucketTable = (byte)'b', UsageTable = (byte)'c';
     public const byte ObjectTable = (byte)'o', ExtraTable = (byte)'x', InlineTable = (byte)'i', UploadTable = (byte)'u', PartTable = (byte)'p';
-    public const byte ReferenceTable = (byte)'r', ReleasedTable = (byte)'g', ExpiryTable = (byte)'t', SequenceTable = (byte)'n', CondemnedTable = (byte)'d';
+    public const byte ReferenceTable = (byte)'r', ReleasedTable = (byte)'g', ExpiryTable = (byte)'t', SequenceTable = (byte)'n', CondemnedTable = (byte)'d', ClosedTable = (byte)'m';
 
     /// <summary>Bytes behind the terminator of an object's key.</summary>
     public const int SuffixBytes = 8;
 
     public static readonly byte[] Sequence = [SequenceTable];
+
+    public static readonly byte[] Closed = [ClosedTable];
 
     public static byte[] Account(string name) => new KeyBuilder(AccountTable).Text(name).ToArray();
 

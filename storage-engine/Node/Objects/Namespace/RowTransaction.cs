@@ -1,4 +1,3 @@
-using System.IO.Hashing;
 using Nephos.Client.Objects;
 using Nephos.LocalStorage.Objects;
 
@@ -18,6 +17,11 @@ internal sealed class RowTransaction(Func<byte[], byte[]?> read, Func<byte[], by
     private int _sizeBefore;
 
     public Entropy Entropy { get; } = entropy;
+
+    /// <summary>The sequences of a shard that has given out none begin behind this one.</summary>
+    public ulong SequenceBase { get; init; }
+
+    public IEnumerable<byte[]> ChangedKeys => _changes.Keys;
 
     /// <summary>Bytes of all changes, roughly.</summary>
     public int SizeBytes { get; private set; }
@@ -65,11 +69,11 @@ internal sealed class RowTransaction(Func<byte[], byte[]?> read, Func<byte[], by
         return [.. rows.Select(r => (r.Key, r.Value))];
     }
 
-    /// <summary>A number greater than any given out before in this shard.</summary>
+    /// <summary>A number greater than any given out before in this shard, and in those that it replaced.</summary>
     public ulong NextSequence()
     {
         var row = Get(RowKeys.Sequence);
-        var next = (row is null ? 0 : BitConverter.ToUInt64(row)) + 1;
+        var next = (row is null ? SequenceBase : BitConverter.ToUInt64(row)) + 1;
         Put(RowKeys.Sequence, BitConverter.GetBytes(next));
         return next;
     }
@@ -130,16 +134,5 @@ internal sealed class RowTransaction(Func<byte[], byte[]?> read, Func<byte[], by
         _undo.Add((key, wasChanged, before));
         _changes[key] = value;
         SizeBytes += key.Length + (value?.Length ?? 0) + 8;
-    }
-
-    private sealed class KeyComparer : IEqualityComparer<byte[]>, IComparer<byte[]>
-    {
-        public static readonly KeyComparer Instance = new();
-
-        public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);
-
-        public int GetHashCode(byte[] key) => (int)XxHash3.HashToUInt64(key);
-
-        public int Compare(byte[]? x, byte[]? y) => x.AsSpan().SequenceCompareTo(y);
     }
 }

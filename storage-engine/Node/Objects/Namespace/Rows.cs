@@ -165,6 +165,27 @@ internal static class Rows
             : record with { Payload = record.Payload with { Inline = Present(inline(record.Version.Sequence), record, "inline") } };
     }
 
+    /// <summary>The blobs that a row of the object table refers to; none when the rest of the record is in a row of its own.</summary>
+    public static ImmutableArray<Extent> ReadObjectExtents(ReadOnlySpan<byte> row)
+    {
+        var reader = new RecordReader(row, Format);
+        var record = ReadHead<ObjectRecord>(ref reader, "", isLatest: true, out var flags);
+        if ((flags & ObjectFlags.HasExtra) != 0)
+        {
+            return [];
+        }
+
+        _ = reader.Byte();
+        return ReadRest(ref reader, record).Payload.Extents;
+    }
+
+    /// <summary>The blobs that the row with the rest of a record refers to.</summary>
+    public static ImmutableArray<Extent> ReadExtraExtents(ReadOnlySpan<byte> row)
+    {
+        var reader = new RecordReader(row, Format);
+        return ReadRest(ref reader, new ObjectRecord { Key = "" }).Payload.Extents;
+    }
+
     public static byte[] WriteUpload(UploadRecord upload)
     {
         var row = new RecordWriter(Format);

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Nephos.Client.Objects;
 using Nephos.Client.Transport;
+using Nephos.Node.Objects.Groups;
 
 namespace Nephos.Node.Objects.Namespace;
 
@@ -81,12 +82,16 @@ internal static class ShardMethods
     public static readonly ShardMethod<BlobId, bool> Condemn = new(
         First + 22, canRepeat: true, Json.BlobId, Json.Boolean, (t, r, _) => References.CondemnAsync(t.Shard, r));
 
+    /// <summary>Not to be repeated: what was sent later would be overwritten.</summary>
+    public static readonly ShardMethod<RowImport, bool> Import = new(
+        First + 23, canRepeat: false, Json.RowImport, Json.Boolean, (t, r, c) => t.Names.ImportAsync(t.Shard, r.Rows, c));
+
     private static readonly ShardMethod[] All =
     [
         GetAccount, UpdateAccount, DeleteAccount, CreateBucket, GetBucket, UpdateBucket, DeleteBucket, ListBuckets,
         PutObject, GetObject, UpdateObject, DeleteObject, ListObjects,
         StartUpload, GetUpload, PutPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
-        FindReference, ListReferences, Condemn,
+        FindReference, ListReferences, Condemn, Import,
     ];
 
     public static ShardMethod? Find(ushort number) => number >= First && number - First < All.Length ? All[number - First] : null;
@@ -106,3 +111,6 @@ internal sealed record PartQuery(BucketName Bucket, string Key, UploadId Upload,
 
 /// <summary>References of blobs from one placement hash to another; behind <paramref name="After"/> when it is set.</summary>
 internal sealed record ReferenceQuery(ulong FirstHash, ulong LastHash, BlobId? After, int Limit);
+
+/// <summary>Rows of a shard for one of those that take its place.</summary>
+internal sealed record RowImport(ImmutableArray<ImportedRow> Rows);

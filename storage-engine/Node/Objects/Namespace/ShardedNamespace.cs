@@ -6,9 +6,9 @@ using static Nephos.Node.Objects.Namespace.NamespaceBounds;
 
 namespace Nephos.Node.Objects.Namespace;
 
-/// <summary>The namespace over its shards: bounds what comes in, finds the shard of the account, looks after payload that was handed over.</summary>
+/// <summary>The namespace over the shards of this process: bounds what comes in, finds the shard of the account, looks after payload that was handed over.</summary>
 internal sealed class ShardedNamespace(
-    ShardMap map, ImmutableArray<IndexShard> shards, DeviceSet devices, PayloadStore payloads, BlobPins pins, TimeProvider time) : IObjectNamespace
+    ShardSet shards, DeviceSet devices, PayloadStore payloads, BlobPins pins, TimeProvider time) : IObjectNamespace
 {
     public ValueTask<Outcome<AccountRecord>> GetAccountAsync(string account, CancellationToken cancellationToken)
     {
@@ -195,6 +195,10 @@ internal sealed class ShardedNamespace(
         return ShardOf(request.Bucket.Account).QueryAsync((database, group) => new ShardReader(database, group).Uploads(request), cancellationToken);
     }
 
+    /// <summary>Takes in rows of a shard whose place this one is to take.</summary>
+    public async ValueTask<bool> ImportAsync(IndexShard shard, ImmutableArray<ImportedRow> imported, CancellationToken cancellationToken) =>
+        await WithRoom(shard).ExecuteAsync(rows => References.Import(rows, imported), cancellationToken);
+
     /// <summary>Commits a record that refers to a payload; a payload that no record came to refer to is given up.</summary>
     private async ValueTask<Outcome<T>> HandOverAsync<T>(
         Payload payload, string account, Func<RowTransaction, Outcome<T>> evaluate, CancellationToken cancellationToken)
@@ -213,7 +217,7 @@ internal sealed class ShardedNamespace(
             cancellationToken.ThrowIfCancellationRequested();
             outcome = await shard.ExecuteAsync(evaluate, CancellationToken.None);
         }
-        catch (ObjectEngineException)
+        catch (ObjectEngineException failure) when (!failure.WasMoved)
         {
             // Decided or not: the check of references against blobs finds out.
             pins.Unpin(payload);
@@ -242,5 +246,5 @@ internal sealed class ShardedNamespace(
 
     private static ObjectEngineException NoRoom() => new(EngineFailure.Full, "The devices have no room for new records; delete something first.");
 
-    private IndexShard ShardOf(string account) => shards[map.ShardOfAccount(account)];
+    private IndexShard ShardOf(string account) => shards.Get(shards.Map.ShardOfAccount(account));
 }

@@ -20,7 +20,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
     private const int RemovedAtOnce = 32;
     private const long ScrubStepBytes = 8 << 20;
     private readonly DeviceSet _devices;
-    private readonly IReadOnlyList<IndexShard> _shards;
+    private readonly ShardSet _shards;
     private readonly PayloadStore _payloads;
     private readonly RiskLedger _ledger;
     private readonly StorageCluster _cluster;
@@ -38,7 +38,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
     private volatile bool _isUrgent;
 
     public Upkeep(
-        DeviceSet devices, IReadOnlyList<IndexShard> shards, IBlobNode node, PayloadStore payloads, RiskLedger ledger, StorageCluster cluster,
+        DeviceSet devices, ShardSet shards, IBlobNode node, PayloadStore payloads, RiskLedger ledger, StorageCluster cluster,
         ReferenceTable references, UpkeepOptions options, ShardHost host, ILogger logger)
     {
         (_devices, _shards, _payloads, _ledger, _cluster, _references) = (devices, shards, payloads, ledger, cluster, references);
@@ -51,7 +51,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
     public FullCheck Check { get; }
 
     /// <summary>What concerns the whole store is done by the process that writes the first shard.</summary>
-    public bool IsKeeper => _shards[0].IsWriter;
+    public bool IsKeeper => _shards.First.IsWriter;
 
     public DateTimeOffset? LastFullCheck { get; private set; }
 
@@ -61,9 +61,10 @@ internal sealed partial class Upkeep : IAsyncDisposable
 
     public long ToRemove => Interlocked.Read(ref _toRemove);
 
-    public void Start(Func<CancellationToken, Task> followWeights)
+    public void Start(Func<CancellationToken, Task> followWeights, Func<CancellationToken, Task> followShards)
     {
         Loop("ring", _options.RingPeriod, followWeights);
+        Loop("shards", _options.ShardPeriod, followShards);
         Loop("devices", _options.DeviceCheckPeriod, CheckDevicesAsync);
         Loop("ledger", _options.LedgerPeriod, RepairLedgerAsync);
         Loop("released", _options.ReleasedPeriod, RemoveReleasedAsync);
@@ -223,7 +224,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
         var before = _time.GetUtcNow() - _options.ReleasedDelay;
         before = _cluster.OldestRead() < before ? _cluster.OldestRead() : before;
         long toRemove = 0;
-        foreach (var shard in _shards.Where(s => s.IsWriter))
+        foreach (var shard in WrittenHere())
         {
             var from = RowKeys.Released(0);
             while (true)
@@ -266,6 +267,9 @@ internal sealed partial class Upkeep : IAsyncDisposable
         Interlocked.Exchange(ref _toRemove, toRemove);
     }
 
+    /// <summary>Not those that are only to become part of the namespace: what is in them is not yet theirs.</summary>
+    private IEnumerable<IndexShard> WrittenHere() => _shards.All.Where(s => s is { IsWriter: true, IsClosed: false });
+
     private async Task RemoveAsync(Extent extent)
     {
         await _payloads.DeleteAsync(extent.Blob);
@@ -276,7 +280,7 @@ internal sealed partial class Upkeep : IAsyncDisposable
     {
         var now = _time.GetUtcNow();
         var end = RowKeys.Expiry(now, ulong.MaxValue);
-        foreach (var shard in _shards.Where(s => s.IsWriter))
+        foreach (var shard in WrittenHere())
         {
             var rows = await shard.QueryAsync(
                 (database, group) => ReadTable(database, group, RowKeys.Expiry(default, 0), ReleasedStepRows), cancellationToken);
@@ -363,6 +367,9 @@ public sealed record UpkeepOptions
 
     /// <summary>How often the ring takes the next step towards the weights that were set.</summary>
     public TimeSpan RingPeriod { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often it is looked whether shards are to be split, merged or cleared away.</summary>
+    public TimeSpan ShardPeriod { get; init; } = TimeSpan.FromSeconds(1);
 
     public TimeSpan FullCheckPeriod { get; init; } = TimeSpan.FromMinutes(10);
 
