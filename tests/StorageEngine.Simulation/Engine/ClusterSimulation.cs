@@ -75,10 +75,11 @@ internal sealed class ClusterSimulation
         if (_faults.Disturbs)
         {
             DisturbLater();
+            _ = _front.Process.Scheduler.Start(() => ShardChanges.RunAsync(_front.Engine!, _front.Process, TimeSpan.FromMilliseconds(150), () => _isHealing));
         }
 
         var clients = Enumerable.Range(0, ClientCount)
-            .Select(_ => _front.Process.Scheduler.Start(() => workload.RunClientAsync(_faults.RequestsPerClient * 2))).ToList();
+            .Select(_ => _front.Process.Scheduler.Start(() => workload.RunClientAsync(_faults.RequestsPerClient * 4))).ToList();
         RunUntil(() => clients.TrueForAll(c => c.IsCompleted), TimeSpan.FromHours(2), "the clients finish");
         foreach (var client in clients.Where(c => c.IsFaulted))
         {
@@ -137,7 +138,7 @@ internal sealed class ClusterSimulation
     {
         var member = _members[_random.Next(_members.Count)];
         var other = _random.Next(3) == 0 ? _front : _members[_random.Next(_members.Count)];
-        var disturbance = _random.Next(12);
+        var disturbance = _random.Next(10);
         Trace($"disturbance {disturbance}, {member.Name} and {other.Name}");
         switch (disturbance)
         {
@@ -170,9 +171,6 @@ internal sealed class ClusterSimulation
             case 7:
                 var power = 3 + _random.Next(3);
                 ChangeRing(ring => ring.SetPartitionPowerAsync(power, CancellationToken.None));
-                break;
-            case 8 or 9:
-                _ = _front.Process.Scheduler.Start(() => ShardChanges.BeginAsync(_front.Engine!, _random));
                 break;
         }
 
@@ -271,7 +269,7 @@ internal sealed class ClusterSimulation
         Upkeep = new UpkeepOptions
         {
             DeviceCheckPeriod = TimeSpan.FromMilliseconds(300),
-            ShardPeriod = TimeSpan.FromMilliseconds(300),
+            ShardPeriod = TimeSpan.FromMilliseconds(40),
             LedgerPeriod = TimeSpan.FromMilliseconds(500),
             RingPeriod = TimeSpan.FromMilliseconds(500),
             FullCheckPeriod = TimeSpan.FromSeconds(20),

@@ -117,6 +117,7 @@ internal sealed class EngineSimulation
             if (_faults.Disturbs)
             {
                 _ = _process.Scheduler.Start(() => DisturbAsync(mayCrash: !isLast));
+                _ = _process.Scheduler.Start(() => ShardChanges.RunAsync(_engine!, _process, TimeSpan.FromMilliseconds(40), () => workload.IsStopping));
             }
 
             _process.RunUntil(() => clients.TrueForAll(c => c.IsCompleted), TimeSpan.FromMinutes(30), "the clients finish");
@@ -201,7 +202,7 @@ internal sealed class EngineSimulation
         while (true)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(_random.Next(120)), _process.Clock);
-            var disturbance = _random.Next(17);
+            var disturbance = _random.Next(14);
             Trace($"disturbance {disturbance}, disk {_bad.Number} is bad");
             switch (disturbance)
             {
@@ -230,9 +231,6 @@ internal sealed class EngineSimulation
                 case 8:
                     // Takes effect when the engine opens next.
                     _weights[_random.Next(DiskCount)] = _random.Next(3);
-                    break;
-                case 9 or 10:
-                    await ShardChanges.BeginAsync(_engine!, _random);
                     break;
             }
         }
@@ -300,7 +298,7 @@ internal sealed class EngineSimulation
         Upkeep = new UpkeepOptions
         {
             DeviceCheckPeriod = TimeSpan.FromMilliseconds(100),
-            ShardPeriod = TimeSpan.FromMilliseconds(100),
+            ShardPeriod = TimeSpan.FromMilliseconds(20),
             LedgerPeriod = TimeSpan.FromMilliseconds(200),
             FullCheckPeriod = TimeSpan.FromSeconds(10),
             SuspectPeriod = TimeSpan.FromSeconds(1),

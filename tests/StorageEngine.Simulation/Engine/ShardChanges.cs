@@ -1,6 +1,6 @@
-using Nephos.Client.Objects;
 using Nephos.Node.Objects;
 using Nephos.Node.Objects.Groups;
+using Nephos.StorageEngine.Simulation.Machine;
 
 namespace Nephos.StorageEngine.Simulation.Engine;
 
@@ -10,24 +10,28 @@ internal static class ShardChanges
     /// <summary>Enough shards to be merged with each other; more say nothing new.</summary>
     private const int ShardsMax = 5;
 
-    /// <summary>Begins one; like any request it may come to nothing.</summary>
-    public static async Task BeginAsync(ObjectEngine engine, Random random)
+    /// <summary>Begins one after the other, as often as that is possible.</summary>
+    public static async Task RunAsync(ObjectEngine engine, SimulatedProcess process, TimeSpan pauseMax, Func<bool> isOver)
     {
-        try
+        while (!isOver())
         {
-            var ranges = engine.Shards.Map.Ranges;
-            var shard = ranges[random.Next(ranges.Length)].Shard;
-            if (ranges.Length < ShardsMax && random.Next(2) == 0)
-            {
-                await engine.ShardKeeper.SplitAsync(shard, CancellationToken.None);
-            }
-            else
-            {
-                await engine.ShardKeeper.MergeAsync(shard, CancellationToken.None);
-            }
+            await Task.Delay(pauseMax * process.Random.NextDouble(), process.Clock);
+            await BeginAsync(engine, process.Random);
         }
-        catch (ObjectEngineException)
+    }
+
+    /// <summary>Like any request it may come to nothing.</summary>
+    private static async Task BeginAsync(ObjectEngine engine, Random random)
+    {
+        var ranges = engine.Shards.Map.Ranges;
+        if (ranges.Length < ShardsMax && random.Next(2) == 0)
         {
+            var hash = ShardMap.HashOf(Workload.AnyAccount(random));
+            await engine.ShardKeeper.SplitAsync(engine.Shards.Map.ShardOf(hash), hash, CancellationToken.None);
+        }
+        else
+        {
+            await engine.ShardKeeper.MergeAsync(ranges[random.Next(ranges.Length)].Shard, CancellationToken.None);
         }
     }
 

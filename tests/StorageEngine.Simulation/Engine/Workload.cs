@@ -77,6 +77,8 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
     private static readonly TimeSpan AfterFailure = TimeSpan.FromMilliseconds(200);
     private readonly Random _random = process.Random;
 
+    public static string AnyAccount(Random random) => Buckets[random.Next(AccountCount)].Account;
+
     /// <summary>No more requests are begun.</summary>
     public bool IsStopping { get; set; }
 

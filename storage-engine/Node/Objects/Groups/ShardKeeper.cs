@@ -46,9 +46,9 @@ internal sealed partial class ShardKeeper(
     private (int Change, long Since) _waiting = (-1, 0);
     private long _lastBegun = long.MinValue;
 
-    /// <summary>Begins a split of a shard in its middle; false when that cannot be now.</summary>
-    public Task<bool> SplitAsync(int shard, CancellationToken cancellationToken) => shards.ChangeAsync(
-        map => statuses().FirstOrDefault(s => s.Shard == shard) is { SplitAt: { } at } status ? map.Split(shard, status.Epoch, at) : null, cancellationToken);
+    /// <summary>Begins a split of a shard; false when that cannot be now.</summary>
+    public Task<bool> SplitAsync(int shard, ulong at, CancellationToken cancellationToken) => shards.ChangeAsync(
+        map => statuses().FirstOrDefault(s => s.Shard == shard) is { } status ? map.Split(shard, status.Epoch, at) : null, cancellationToken);
 
     /// <summary>Begins to merge a shard with the one behind it; false when that cannot be now.</summary>
     public Task<bool> MergeAsync(int shard, CancellationToken cancellationToken) => shards.ChangeAsync(

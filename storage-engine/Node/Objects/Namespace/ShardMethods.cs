@@ -84,7 +84,7 @@ internal static class ShardMethods
 
     /// <summary>Not to be repeated: what was sent later would be overwritten.</summary>
     public static readonly ShardMethod<RowImport, bool> Import = new(
-        First + 23, canRepeat: false, Json.RowImport, Json.Boolean, (t, r, c) => t.Names.ImportAsync(t.Shard, r.Rows, c));
+        First + 23, canRepeat: false, Json.RowImport, Json.Boolean, (t, r, _) => t.Names.ImportAsync(t.Shard, r.Rows));
 
     private static readonly ShardMethod[] All =
     [

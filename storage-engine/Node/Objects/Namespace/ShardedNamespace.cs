@@ -196,8 +196,8 @@ internal sealed class ShardedNamespace(
     }
 
     /// <summary>Takes in rows of a shard whose place this one is to take.</summary>
-    public async ValueTask<bool> ImportAsync(IndexShard shard, ImmutableArray<ImportedRow> imported, CancellationToken cancellationToken) =>
-        await WithRoom(shard).ExecuteAsync(rows => References.Import(rows, imported), cancellationToken);
+    public async ValueTask<bool> ImportAsync(IndexShard shard, ImmutableArray<ImportedRow> imported) =>
+        await WithRoom(shard).ExecuteAsync(rows => References.Import(rows, imported), CancellationToken.None);
 
     /// <summary>Commits a record that refers to a payload; a payload that no record came to refer to is given up.</summary>
     private async ValueTask<Outcome<T>> HandOverAsync<T>(
