@@ -24,6 +24,8 @@ public sealed class ObjectKillTests : IDisposable
     /// <summary>What may be there instead: begun and not answered.</summary>
     private readonly Dictionary<string, string> _begun = [];
 
+    private int _shardsMade;
+
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
@@ -39,9 +41,11 @@ public sealed class ObjectKillTests : IDisposable
                 : await WriteUntilKilledAsync(kill, 20 + random.Next(400), Timeout.InfiniteTimeSpan);
             await using var engine = await ObjectWriter.OpenAsync(_folder.FullName);
             await CheckAsync(engine);
+            _shardsMade = engine.Shards.Map.NextShard;
         }
 
         Assert.True(total >= 20, $"Only {total} changes were acknowledged.");
+        Assert.True(_shardsMade > ObjectWriter.Options(_folder.FullName).Shards, "No shard was split.");
         await using var healed = await ObjectWriter.OpenAsync(_folder.FullName);
         using var limit = new CancellationTokenSource(HealthTimeout);
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
@@ -96,12 +100,24 @@ public sealed class ObjectKillTests : IDisposable
     /// <summary>Reads everything by listing and by name. What was begun and is there counts as acknowledged from now on.</summary>
     private async Task CheckAsync(ObjectEngine engine)
     {
-        var page = await engine.Namespace.ListObjectsAsync(
-            new ListObjects { Bucket = ObjectWriter.Bucket, Limit = ObjectLimits.ListLimitMax }, CancellationToken.None);
-        var listed = page.Value?.Entries.ToDictionary(e => e.Name, e => e.Object!.ETag) ?? [];
+        var listed = new Dictionary<string, string>();
+        foreach (var bucket in ObjectWriter.Buckets)
+        {
+            var page = await engine.Namespace.ListObjectsAsync(
+                new ListObjects { Bucket = bucket, Limit = ObjectLimits.ListLimitMax }, CancellationToken.None);
+            var entries = page.Value?.Entries ?? [];
+            foreach (var entry in entries)
+            {
+                listed.Add(entry.Name, entry.Object!.ETag);
+            }
+
+            var usage = (await engine.Namespace.GetBucketAsync(bucket, CancellationToken.None)).Value?.Usage ?? default;
+            Assert.Equal(new Usage(entries.Count, entries.Sum(e => e.Object!.SizeBytes), 0, 0), usage);
+        }
+
         foreach (var key in _acknowledged.Keys.Union(_begun.Keys).Union(listed.Keys).ToList())
         {
-            var found = await engine.Namespace.GetObjectAsync(ObjectWriter.Bucket, key, default, CancellationToken.None);
+            var found = await engine.Namespace.GetObjectAsync(ObjectWriter.BucketOf(key), key, default, CancellationToken.None);
             var version = found.Value?.ETag ?? Deleted;
             Assert.Equal(listed.GetValueOrDefault(key, Deleted), version);
             Assert.True(

@@ -3,22 +3,32 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Nephos.Client.Objects;
 using Nephos.LocalStorage.Objects;
 using Nephos.Node.Objects;
+using Nephos.Node.Objects.Groups;
+using Nephos.Node.Objects.Repair;
 
 namespace Nephos.Probe.Tests.Objects;
 
 /// <summary>
 /// Puts and deletes objects without end. Prints what it is about to do, and again once it is acknowledged; each key belongs to one client,
-/// so the last lines of a key say what must be there.
+/// so the last lines of a key say what must be there. Meanwhile shards of the namespace are split and merged.
 /// </summary>
 internal static class ObjectWriter
 {
-    public static readonly BucketName Bucket = new("account", "bucket");
     private const int Clients = 8;
     private const int KeysPerClient = 12;
+
+    /// <summary>Each client has an account of its own, so that they do not all stay in one shard.</summary>
+    public static IReadOnlyList<BucketName> Buckets { get; } =
+        [.. Enumerable.Range(0, Clients).Select(client => new BucketName(string.Create(CultureInfo.InvariantCulture, $"account-{client}"), "bucket"))];
+
+    public static BucketName BucketOf(string key) => Buckets[int.Parse(key.AsSpan(0, key.IndexOf('-', StringComparison.Ordinal)), CultureInfo.InvariantCulture)];
 
     public static ObjectEngineOptions Options(string path) => ObjectEngineOptions.Under(path) with
     {
         PartitionPower = 6,
+        ShardObjectsMax = 40,
+        ShardChangePause = TimeSpan.FromMilliseconds(100),
+        Upkeep = new UpkeepOptions { ShardPeriod = TimeSpan.FromMilliseconds(20) },
         Device = new ObjectDeviceOptions
         {
             Volumes = new VolumeStoreOptions { VolumeBytes = 8 << 20 },
@@ -39,10 +49,16 @@ internal static class ObjectWriter
     public static async Task RunAsync(string path, int seed)
     {
         await using var engine = await OpenAsync(path);
-        await engine.Namespace.CreateBucketAsync(new BucketRecord { Name = Bucket }, CancellationToken.None);
+        foreach (var bucket in Buckets)
+        {
+            await engine.Namespace.CreateBucketAsync(new BucketRecord { Name = bucket }, CancellationToken.None);
+        }
+
+        var changing = ChangeShardsAsync(engine, new Random(seed));
         await using var output = new StreamWriter(Console.OpenStandardOutput()) { AutoFlush = true };
         await Task.WhenAll(Enumerable.Range(0, Clients).Select(client => Task.Run(async () =>
         {
+            var bucket = Buckets[client];
             var random = new Random(HashCode(seed, client));
             for (var n = 1; ; n++)
             {
@@ -52,17 +68,17 @@ internal static class ObjectWriter
                 {
                     Say($"begin {key} -");
                     await engine.Namespace.DeleteObjectAsync(
-                        new DeleteObject { Bucket = Bucket, Key = key, Now = TimeProvider.System.GetUtcNow() }, CancellationToken.None);
+                        new DeleteObject { Bucket = bucket, Key = key, Now = TimeProvider.System.GetUtcNow() }, CancellationToken.None);
                     Say($"done {key} -");
                 }
                 else
                 {
                     Say($"begin {key} {version}");
-                    await PutAsync(engine, key, version, LengthOf(random));
+                    await PutAsync(engine, bucket, key, version, LengthOf(random));
                     Say($"done {key} {version}");
                 }
             }
-        })));
+        })).Append(changing));
 
         void Say(string line)
         {
@@ -82,14 +98,33 @@ internal static class ObjectWriter
         return content;
     }
 
-    private static async Task PutAsync(ObjectEngine engine, string key, string version, int length)
+    /// <summary>Splits and merges by chance, one after the other as often as that is possible.</summary>
+    private static async Task ChangeShardsAsync(ObjectEngine engine, Random random)
     {
-        await using var writer = engine.Payloads.OpenWriter(new PayloadOptions { Bucket = Bucket, Key = key });
+        while (true)
+        {
+            await Task.Delay(random.Next(50));
+            var map = engine.Shards.Map;
+            if (random.Next(2) == 0)
+            {
+                var hash = ShardMap.HashOf(Buckets[random.Next(Clients)].Account);
+                await engine.ShardKeeper.SplitAsync(map.ShardOf(hash), hash, CancellationToken.None);
+            }
+            else
+            {
+                await engine.ShardKeeper.MergeAsync(map.Ranges[random.Next(map.Ranges.Length)].Shard, CancellationToken.None);
+            }
+        }
+    }
+
+    private static async Task PutAsync(ObjectEngine engine, BucketName bucket, string key, string version, int length)
+    {
+        await using var writer = engine.Payloads.OpenWriter(new PayloadOptions { Bucket = bucket, Key = key });
         await writer.WriteAsync(ContentOf(version, length), CancellationToken.None);
         var put = await engine.Namespace.PutObjectAsync(
             new PutObject
             {
-                Bucket = Bucket,
+                Bucket = bucket,
                 Object = new ObjectRecord
                 {
                     Key = key,

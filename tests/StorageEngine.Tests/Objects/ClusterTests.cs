@@ -67,7 +67,7 @@ public sealed class ClusterTests
             s => s.Devices.Single(d => d.Id == 0).LiveBytes == 0 && cluster.Front.Ring.GetStatus() is { IsSettled: true, ReplicasToMove: 0 },
             "the device is empty");
         await ClusterFixture.WaitUntilAsync(
-            cluster.Front, _ => cluster.Engines.SelectMany(e => e.Value.Shards).All(s => !s.IsWriter || !s.MemberDevices.Contains(0)), "no shard has a replica there");
+            cluster.Front, _ => cluster.Engines.SelectMany(e => e.Value.Shards.All).All(s => !s.IsWriter || !s.MemberDevices.Contains(0)), "no shard has a replica there");
         await cluster.Front.Ring.RemoveAsync(0, CancellationToken.None);
         for (var n = 0; n < 20; n++)
         {

@@ -9,7 +9,7 @@ internal sealed partial class IndexShard
 {
     private const int IsOpen = -1, IsRetired = int.MaxValue;
     private volatile int _closedBy = IsOpen;
-    private volatile ChangedKeys? _watched;
+    private ChangedKeys? _watched;
     private long _measuredAt;
     private TimeSpan _measuring;
 
@@ -40,14 +40,27 @@ internal sealed partial class IndexShard
         _measuring = _host.Time.GetElapsedTime(began);
     }
 
-    /// <summary>From now on the keys of all rows that change are noted; null when this process does not write the shard at this epoch.</summary>
+    /// <summary>
+    /// From now on the keys of all rows that change are noted, for this caller only; null when this process does not write the shard at
+    /// this epoch.
+    /// </summary>
     public async Task<ChangedKeys?> WatchAsync(ulong epoch)
     {
         // With the gate held no batch is under way.
         await _gate.WaitAsync();
         try
         {
-            return WriterEpoch == epoch ? _watched = new ChangedKeys() : null;
+            if (WriterEpoch != epoch)
+            {
+                return null;
+            }
+
+            if (_watched is { } earlier)
+            {
+                earlier.IsIncomplete = true;
+            }
+
+            return _watched = new ChangedKeys();
         }
         finally
         {
@@ -55,7 +68,7 @@ internal sealed partial class IndexShard
         }
     }
 
-    public void Unwatch() => _watched = null;
+    public void Unwatch(ChangedKeys? watched) => Interlocked.CompareExchange(ref _watched, null, watched);
 
     /// <summary>Decides that nothing happens here any more; when this returns true, nothing does.</summary>
     public async Task<bool> CloseAsync(int change, ulong epoch)

@@ -174,10 +174,11 @@ internal sealed partial class ShardKeeper(
     {
         await Task.Yield();
         var started = host.Time.GetTimestamp();
+        ChangedKeys? changed = null;
         try
         {
-            var changed = await shard.WatchAsync(epoch) ?? throw Failed($"shard {shard.Number} is written elsewhere");
-            var copy = new ShardCopy(shard, change.Targets, (target, rows) => SendAsync(target, rows, cancellationToken));
+            changed = await shard.WatchAsync(epoch) ?? throw Failed($"shard {shard.Number} is written elsewhere");
+            var copy = new ShardCopy(shard, change.Targets, (target, rows) => SendAsync(change.Id, target, rows, cancellationToken));
             await copy.SendAllAsync(() => Task.Delay(CopyPause, host.Time, cancellationToken));
             for (var round = 0; await copy.CatchUpAsync(changed) > LastChangesMax && round < RoundsMax; round++)
             {
@@ -211,15 +212,20 @@ internal sealed partial class ShardKeeper(
         }
         finally
         {
-            shard.Unwatch();
+            shard.Unwatch(changed);
         }
     }
 
     /// <summary>A target may not have begun yet. What was perhaps taken in is not sent again: it could arrive after something newer.</summary>
-    private async Task SendAsync(int target, ImmutableArray<ImportedRow> rows, CancellationToken cancellationToken)
+    private async Task SendAsync(int change, int target, ImmutableArray<ImportedRow> rows, CancellationToken cancellationToken)
     {
         for (var began = host.Time.GetTimestamp(); ;)
         {
+            if (shards.Map.Change?.Id != change)
+            {
+                throw Failed("it was given up meanwhile");
+            }
+
             try
             {
                 await directory.CallAsync(target, ShardMethods.Import, new RowImport(rows), cancellationToken);
