@@ -92,6 +92,13 @@ internal static class RingCommand
         Console.WriteLine($"ring {status.Version}: {status.Partitions} partitions, {status.ReplicaCount} replicas; "
             + (status.ReplicasToMove > 0 ? $"{status.ReplicasToMove} replicas still to move" : status.Settled ? "settled" : "copies on their way"));
         Print(status.Devices);
+        Console.WriteLine($"namespace: {status.Shards.Count} shards" + (status.ShardChange.Length > 0 ? $"; shard {status.ShardChange} on its way" : ""));
+        Console.WriteLine($"{"shard",6}  {"from",-16} {"objects",10} {"in sync",9}  state");
+        foreach (var shard in status.Shards)
+        {
+            var objects = shard.HasObjects ? shard.Objects.ToString(CultureInfo.InvariantCulture) : "-";
+            Console.WriteLine($"{shard.Shard,6}  {shard.FirstHash,-16:x16} {objects,10} {$"{shard.ReplicasInSync} of {shard.Replicas}",9}  {shard.State}");
+        }
     }
 
     private static void Print(IEnumerable<Wire.RingDevice> devices)

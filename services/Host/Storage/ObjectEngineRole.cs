@@ -43,7 +43,7 @@ internal static class ObjectEngineRole
         {
             var (nephos, options) = (provider.GetRequiredService<NephosOptions>(), provider.GetRequiredService<ObjectDevicesOptions>());
             return hasDevices && isFront && options.Listen.Length == 0
-                ? ObjectEngineOptions.Under(options.DirectoryIn(nephos), options.Devices)
+                ? ObjectEngineOptions.Under(options.DirectoryIn(nephos), options.Devices) with { ShardObjectsMax = options.ShardObjectsMax }
                 : InCluster(nephos, options, hasDevices);
         });
         builder.Services.AddSingleton<IStatusFacts, ObjectEngineFacts>();
@@ -66,6 +66,7 @@ internal static class ObjectEngineRole
             ]
             : [],
         ConfigurationDirectory = options.DirectoryIn(nephos),
+        ShardObjectsMax = options.ShardObjectsMax,
     };
 
     private static bool Has(WebApplicationBuilder builder, string role)
@@ -106,6 +107,10 @@ internal sealed class ObjectDevicesOptions
     [Range(1, 1000)]
     public int NodesAtFirst { get; set; } = 3;
 
+    /// <summary>A shard of the namespace with more objects splits; neighbours with less than a quarter of it together merge.</summary>
+    [Range(1, long.MaxValue)]
+    public long ShardObjectsMax { get; set; } = 1_000_000;
+
     public string DirectoryIn(NephosOptions nephos) => Directory.Length > 0 ? Directory : Path.Combine(nephos.StateDirectory, "objects");
 
     public StorageAddress AddressIn(NephosOptions nephos)
@@ -136,7 +141,12 @@ internal sealed class ObjectEngineFacts(IObjectEngine engine) : IStatusFacts
             foreach (var shard in status.Shards)
             {
                 yield return KeyValuePair.Create(
-                    $"objects.shard.{shard.Shard}", $"{shard.State}, epoch {shard.Epoch}, {shard.ReplicasInSync} of {shard.Replicas} in sync {shard.Reason}".TrimEnd());
+                    $"objects.shard.{shard.Shard}", $"{shard.State}, epoch {shard.Epoch}, {shard.ReplicasInSync} of {shard.Replicas} in sync, {shard.Objects} objects {shard.Reason}".TrimEnd());
+            }
+
+            if (status.ShardChange.Length > 0)
+            {
+                yield return KeyValuePair.Create("objects.shard_change", status.ShardChange);
             }
 
             yield return KeyValuePair.Create("objects.missing", $"{status.BlobsMissing}");

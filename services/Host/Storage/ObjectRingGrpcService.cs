@@ -7,12 +7,12 @@ using Wire = Nephos.Protos.Storage.V1;
 namespace Nephos.Host.Storage;
 
 /// <summary>The ring of the object store over gRPC.</summary>
-internal sealed class ObjectRingGrpcService(IObjectRing ring) : Wire.ObjectRing.ObjectRingBase
+internal sealed class ObjectRingGrpcService(IObjectRing ring, IObjectEngine engine) : Wire.ObjectRing.ObjectRingBase
 {
     public override Task<Wire.RingStatus> GetRing(Wire.GetRingRequest request, ServerCallContext context)
     {
         context.GetOperation().RequireAdmin("read the ring");
-        return Task.FromResult(ToWire(ring.GetStatus()));
+        return Task.FromResult(ToWire(ring.GetStatus(), engine.GetStatus()));
     }
 
     public override Task<Wire.RingPlan> PlanDeviceWeight(Wire.DeviceWeight request, ServerCallContext context)
@@ -63,14 +63,14 @@ internal sealed class ObjectRingGrpcService(IObjectRing ring) : Wire.ObjectRing.
             throw Faults.Unavailable(failure.Message, failure);
         }
 
-        return ToWire(ring.GetStatus());
+        return ToWire(ring.GetStatus(), engine.GetStatus());
     }
 
     // The runtime adds the name of the parameter to the message; the fault says it already.
     private static FaultException Refuse(ArgumentException refused) =>
         Faults.Invalid(refused.ParamName ?? "device", refused.Message.Split(" (Parameter '", 2)[0]);
 
-    private static Wire.RingStatus ToWire(RingStatus status) => new()
+    private static Wire.RingStatus ToWire(RingStatus status, ObjectEngineStatus health) => new()
     {
         Version = status.Version,
         Partitions = status.Partitions,
@@ -78,7 +78,27 @@ internal sealed class ObjectRingGrpcService(IObjectRing ring) : Wire.ObjectRing.
         ReplicasToMove = status.ReplicasToMove,
         Settled = status.IsSettled,
         Devices = { status.Devices.Select(ToWire) },
+        Shards = { health.Shards.Select(ToWire) },
+        ShardChange = health.ShardChange,
     };
+
+    private static Wire.NamespaceShard ToWire(IndexShardStatus shard)
+    {
+        var wire = new Wire.NamespaceShard
+        {
+            Shard = shard.Shard,
+            FirstHash = shard.FirstHash,
+            State = shard.State,
+            ReplicasInSync = shard.ReplicasInSync,
+            Replicas = shard.Replicas,
+        };
+        if (shard.Objects is { } objects)
+        {
+            wire.Objects = objects;
+        }
+
+        return wire;
+    }
 
     private static Wire.RingDevice ToWire(RingDeviceStatus device) => new()
     {

@@ -28,6 +28,9 @@ public sealed record DeviceStatus(
 public sealed record IndexShardStatus(
     int Shard, ulong Epoch, ulong CommittedSequence, string State, int ReplicasInSync, int Replicas, string Reason)
 {
+    /// <summary>It has the accounts whose names' hashes are from here to the next shard's.</summary>
+    public ulong FirstHash { get; init; }
+
     /// <summary>Objects in it, older versions included, when they were last counted; null before the first time.</summary>
     public long? Objects { get; init; }
 
@@ -56,4 +59,7 @@ public sealed record ObjectEngineStatus(
 {
     /// <summary>Time until every blob has its copies, by the rate of the last minute; null when no copies are being made.</summary>
     public TimeSpan? SafeIn { get; init; }
+
+    /// <summary>Which shards are being replaced by which; empty when none are.</summary>
+    public string ShardChange { get; init; } = "";
 }

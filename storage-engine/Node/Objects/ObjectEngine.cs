@@ -101,7 +101,7 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         var report = _keeper.Report;
         return new ObjectEngineStatus(
             [.. _devices.GetStatus()],
-            _cluster.IsAlone ? [.. _shards.All.Select(s => s.GetStatus())] : [.. Written(all)],
+            [.. Written(all)],
             report?.WithoutSpare ?? 0,
             Math.Max(report?.AtRisk ?? 0, all.Sum(p => p.AtRisk)),
             report?.Missing ?? 0,
@@ -109,6 +109,9 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
             all.Sum(p => p.Repaired),
             report?.LastFullCheck)
         {
+            ShardChange = _shards.Map.Change is { } change
+                ? $"{string.Join(" and ", change.Sources.Select(s => s.Shard))} to {string.Join(" and ", change.Targets.Select(t => t.Shard))}"
+                : "",
             SafeIn = report?.LastFullCheck is null ? null : _forecast.Until(Math.Max(report.AtRisk, all.Sum(p => p.AtRisk))),
         };
     }
@@ -132,7 +135,8 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
     private IEnumerable<IndexShardStatus> Written(List<PresenceReply> all)
     {
         var written = all.SelectMany(p => p.Shards).GroupBy(s => s.Shard).ToDictionary(g => g.Key, g => g.MaxBy(s => s.Epoch)!);
-        return _shards.All.Select(s => written.GetValueOrDefault(s.Number) ?? s.GetStatus());
+        return _shards.Map.Ranges.Select(r => (written.GetValueOrDefault(r.Shard) ?? _shards.Find(r.Shard)?.GetStatus()
+            ?? new IndexShardStatus(r.Shard, 0, 0, "Down", 0, 0, "it was just replaced")) with { FirstHash = r.FirstHash });
     }
 
     private PresenceReply Present() => new(
