@@ -98,6 +98,14 @@ public sealed class IndexDatabase : IDisposable
     /// <summary>Rows of one group as they are now, in key order.</summary>
     public IndexCursor OpenCursor(uint group) => new(_table.OpenCursor(fillCache: true), group);
 
+    /// <summary>Whether there is any row of a group.</summary>
+    public bool HasRows(uint group)
+    {
+        using var cursor = OpenCursor(group);
+        cursor.Seek([]);
+        return cursor.IsValid;
+    }
+
     /// <summary>Makes everything applied so far durable.</summary>
     public void Flush() => _table.Flush();
 

@@ -70,12 +70,12 @@ public sealed class Journal : IDisposable
         }
     }
 
-    /// <summary>The groups that this device has more of than an empty log.</summary>
-    public IReadOnlyList<Guid> Held()
+    /// <summary>The groups that this device has a log of, and whether it is more than an empty one.</summary>
+    public IReadOnlyList<(Guid Group, bool IsEmpty)> List()
     {
         lock (_committer.Groups)
         {
-            return [.. _committer.Groups.Values.Where(g => g.Promised > 0 || g.LastSequence > 0 || g.IsDamaged).Select(g => g.Group)];
+            return [.. _committer.Groups.Values.Select(g => (g.Group, g is { Promised: 0, LastSequence: 0, IsDamaged: false }))];
         }
     }
 

@@ -55,9 +55,9 @@ internal static class ShardChanges
 
             using (lease)
             {
-                foreach (var group in lease.Device.Journal.Held())
+                foreach (var (group, isEmpty) in lease.Device.Journal.List())
                 {
-                    if (ShardConfiguration.ShardOf(group) is not { } held || map.IsGone(held))
+                    if (ShardConfiguration.ShardOf(group) is not { } held || (map.IsGone(held) && !isEmpty))
                     {
                         return $"Device {slot.Number} still has a replica of group {group}.";
                     }
@@ -65,9 +65,7 @@ internal static class ShardChanges
 
                 for (var number = 0; number < map.NextShard; number++)
                 {
-                    using var cursor = lease.Device.Index.OpenCursor((uint)number);
-                    cursor.Seek([]);
-                    if (map.IsGone(number) && cursor.IsValid)
+                    if (map.IsGone(number) && lease.Device.Index.HasRows((uint)number))
                     {
                         return $"Device {slot.Number} still has rows of shard {number}.";
                     }

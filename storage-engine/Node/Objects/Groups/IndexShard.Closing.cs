@@ -128,7 +128,15 @@ internal sealed partial class IndexShard
     }
 
     /// <summary>The map says that it is gone: whoever still asks looks at the map again.</summary>
-    public void Retire() => _closedBy = IsRetired;
+    public void Retire()
+    {
+        _closedBy = IsRetired;
+        foreach (var replica in _replicas.Values)
+        {
+            // What is still on its way to it must not be taken in when its place has been cleared.
+            replica.Retire();
+        }
+    }
 
     /// <summary>Runs a read also when the shard is closed, for those who copy it.</summary>
     public T Inspect<T>(Func<IndexDatabase, uint, T> query)

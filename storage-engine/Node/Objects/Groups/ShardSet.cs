@@ -92,9 +92,11 @@ internal sealed class ShardSet(IConfigurationMaster master, DeviceSet devices, F
 
             using (lease)
             {
-                foreach (var group in lease.Device.Journal.Held())
+                foreach (var (group, isEmpty) in lease.Device.Journal.List())
                 {
-                    if (ShardConfiguration.ShardOf(group) is { } number && map.IsGone(number))
+                    // A copy that was broken off leaves rows and no log.
+                    if (ShardConfiguration.ShardOf(group) is { } number && map.IsGone(number)
+                        && (!isEmpty || lease.Device.Index.HasRows((uint)number)))
                     {
                         await IndexReplica.CreateAsync(slot, group, (uint)number, host.Entropy.NewGuid(), host.Time);
                     }
