@@ -21,6 +21,9 @@ public sealed class EngineSimulationTests
     public void A_request_is_answered_when_the_replica_it_reads_is_lost() => Runs.Seeds(1555, 1);
 
     [Fact]
+    public void Of_a_replica_whose_copy_was_broken_off_nothing_is_left_when_its_shard_is_gone() => Runs.Seeds(1004, 1);
+
+    [Fact]
     public void The_same_seed_gives_the_same_run() =>
         Assert.Equal(EngineSimulation.Run(7, new EngineFaults()), EngineSimulation.Run(7, new EngineFaults()));
 
