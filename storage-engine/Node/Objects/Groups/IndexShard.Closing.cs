@@ -158,7 +158,7 @@ internal sealed partial class IndexShard
             ChooseHome();
         }
 
-        throw new ObjectEngineException(EngineFailure.Unavailable, $"Shard {Number} has no replica to read from: {Explain()}.") { WasNotBegun = true };
+        throw IsClosed ? Moved() : NotBegun($"Shard {Number} has no replica to read from: {Explain()}.");
     }
 
     private ObjectEngineException Moved() =>
