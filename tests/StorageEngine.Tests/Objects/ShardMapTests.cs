@@ -69,6 +69,16 @@ public sealed class ShardMapTests
     }
 
     [Fact]
+    public void When_too_many_were_made_they_stay_as_they_are()
+    {
+        var map = ShardMap.Even(2) with { NextShard = (1 << 14) - 1 };
+
+        Assert.Null(map.Split(1, 1, Half + 100));
+        var merged = map.Merge(0, 1, 1, 1)!;
+        Assert.Null(merged.GiveUp(merged.Change!.Id)!.Merge(0, 1, 1, 1));
+    }
+
+    [Fact]
     public void A_map_survives_its_bytes()
     {
         var map = ShardMap.Even(2).Split(0, 5, 1234)!.Note(2, 0, CopyState.Ready)!;

@@ -8,16 +8,17 @@ namespace Nephos.Node.Objects.Groups;
 internal sealed partial class IndexShard
 {
     private const int IsOpen = -1, IsRetired = int.MaxValue;
-    private volatile int _closedBy = IsOpen;
+    private int _closedBy = IsOpen;
     private ChangedKeys? _watched;
+    private (ulong Epoch, ulong Sequence) _measured;
     private long _measuredAt;
     private TimeSpan _measuring;
 
     /// <summary>Others take its place, or took it: nothing is answered from here.</summary>
-    public bool IsClosed => _closedBy != IsOpen;
+    public bool IsClosed => Volatile.Read(ref _closedBy) != IsOpen;
 
     /// <summary>The change that it is closed by.</summary>
-    public int? ClosedBy => _closedBy is var change and not IsOpen ? change : null;
+    public int? ClosedBy => Volatile.Read(ref _closedBy) is var change and not IsOpen ? change : null;
 
     /// <summary>The epoch at which this process writes it; null when it does not.</summary>
     public ulong? WriterEpoch => IsWriter ? _writer?.Configuration.Epoch : null;
@@ -25,17 +26,19 @@ internal sealed partial class IndexShard
     /// <summary>How much is in it, as of the last time it was measured here.</summary>
     public ShardLoad? Load { get; private set; }
 
-    /// <summary>Measures the load, unless measuring it takes more than a part of the time.</summary>
+    /// <summary>Measures the load, unless nothing was decided since, or measuring it takes more than a part of the time.</summary>
     /// <param name="share">One in so many.</param>
     public void Measure(int share)
     {
-        if (Load is not null && _host.Time.GetElapsedTime(_measuredAt) < _measuring * share)
+        var decided = _writer is { } writer ? (writer.Configuration.Epoch, writer.Committed) : default;
+        if (Load is not null && (decided == _measured || _host.Time.GetElapsedTime(_measuredAt) < _measuring * share))
         {
             return;
         }
 
         var began = _host.Time.GetTimestamp();
         Load = Inspect(ShardLoad.Measure);
+        _measured = decided;
         _measuredAt = _host.Time.GetTimestamp();
         _measuring = _host.Time.GetElapsedTime(began);
     }
@@ -88,7 +91,8 @@ internal sealed partial class IndexShard
                 return false;
             }
 
-            _closedBy = change;
+            // It may have been retired meanwhile, and that is for good.
+            Interlocked.CompareExchange(ref _closedBy, change, IsOpen);
             return true;
         }
         finally
@@ -103,7 +107,7 @@ internal sealed partial class IndexShard
         await _gate.WaitAsync();
         try
         {
-            if (_closedBy != change || !IsWriter)
+            if (ClosedBy != change || !IsWriter)
             {
                 return;
             }
@@ -119,7 +123,7 @@ internal sealed partial class IndexShard
                 }
             }
 
-            _closedBy = IsOpen;
+            Interlocked.CompareExchange(ref _closedBy, IsOpen, change);
         }
         finally
         {
@@ -130,7 +134,7 @@ internal sealed partial class IndexShard
     /// <summary>The map says that it is gone: whoever still asks looks at the map again.</summary>
     public void Retire()
     {
-        _closedBy = IsRetired;
+        Volatile.Write(ref _closedBy, IsRetired);
         foreach (var replica in _replicas.Values)
         {
             // What is still on its way to it must not be taken in when its place has been cleared.
@@ -185,9 +189,10 @@ internal sealed partial class IndexShard
     /// <summary>A shard stays closed whoever writes it. Only <see cref="ReopenAsync"/> opens: what is read here may be a moment old.</summary>
     private void LearnWhetherClosed(IndexReplica replica)
     {
-        if (replica.Query((database, group) => database.Get(group, RowKeys.Closed)) is { } row)
+        var before = Volatile.Read(ref _closedBy);
+        if (before != IsRetired && replica.Query((database, group) => database.Get(group, RowKeys.Closed)) is { } row)
         {
-            _closedBy = BitConverter.ToInt32(row);
+            Interlocked.CompareExchange(ref _closedBy, BitConverter.ToInt32(row), before);
         }
     }
 }

@@ -27,11 +27,14 @@ internal sealed partial class ShardKeeper(
     /// <summary>How often changes are sent before it closes anyway.</summary>
     private const int RoundsMax = 8;
 
+    /// <summary>The pause between changes doubles with every one that is given up, so often.</summary>
+    private const int DoublingsMax = 8;
+
     /// <summary>A measurement takes at most this part of the time.</summary>
     private const int MeasuringShare = 50;
 
     /// <summary>All sources are to be closed at about the same time; whoever waits longer for another gives up.</summary>
-    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromMinutes(2);
 
     /// <summary>How long a target may take to begin.</summary>
     private static readonly TimeSpan TargetTimeout = TimeSpan.FromSeconds(10);
@@ -44,7 +47,12 @@ internal sealed partial class ShardKeeper(
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
     private readonly Dictionary<(int Change, int Shard), Task> _copies = [];
     private (int Change, long Since) _waiting = (-1, 0);
-    private long _lastBegun = long.MinValue;
+
+    private long? _lastBegun;
+
+    /// <summary>A source of the change that this process began last, until it is known what became of it.</summary>
+    private int? _changing;
+    private int _givenUp;
 
     /// <summary>Begins a split of a shard; false when that cannot be now.</summary>
     public Task<bool> SplitAsync(int shard, ulong at, CancellationToken cancellationToken) => shards.ChangeAsync(
@@ -78,16 +86,33 @@ internal sealed partial class ShardKeeper(
             _copies.Remove(ended);
         }
 
-        if (shards.First.IsWriter && shards.Map.Change is null
-            && (_lastBegun == long.MinValue || host.Time.GetElapsedTime(_lastBegun) >= bounds.Pause) && Choose(shards.Map) is not null)
+        if (shards.First.IsWriter && shards.Map.Change is null)
         {
-            _lastBegun = host.Time.GetTimestamp();
-            await shards.ChangeAsync(Choose, cancellationToken);
+            await BeginAsync(cancellationToken);
         }
     }
 
     /// <summary>Waits for the copies under way; their shards have ended by now, or are about to.</summary>
     public Task EndAsync() => Task.WhenAll(_copies.Values);
+
+    private async Task BeginAsync(CancellationToken cancellationToken)
+    {
+        if (_changing is { } before)
+        {
+            _givenUp = shards.Map.Has(before) ? _givenUp + 1 : 0;
+            _changing = null;
+        }
+
+        if (_lastBegun is { } last && host.Time.GetElapsedTime(last) < bounds.Pause * (1 << Math.Min(_givenUp, DoublingsMax)))
+        {
+            return;
+        }
+
+        if (Choose(shards.Map) is { Change.Sources: [var source, ..] } && await shards.ChangeAsync(Choose, cancellationToken))
+        {
+            (_lastBegun, _changing) = (host.Time.GetTimestamp(), source.Shard);
+        }
+    }
 
     /// <summary>What is needed most: a split of the first that is too large, else a merge of the first two that are small together.</summary>
     private ShardMap? Choose(ShardMap map)

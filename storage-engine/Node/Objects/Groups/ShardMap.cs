@@ -13,6 +13,9 @@ namespace Nephos.Node.Objects.Groups;
 /// <param name="Version">Grows with every change.</param>
 internal sealed record ShardMap(ulong Version, ImmutableArray<ShardRange> Ranges)
 {
+    /// <summary>So many shards are ever made: every device remembers the number of each it had, also when it is gone.</summary>
+    private const int ShardsMadeMax = 1 << 14;
+
     /// <summary>Where the configuration master keeps it.</summary>
     public const string Name = "objects/shard-map";
 
@@ -47,13 +50,17 @@ internal sealed record ShardMap(ulong Version, ImmutableArray<ShardRange> Ranges
 
     public bool Has(int shard) => Ranges.Any(r => r.Shard == shard);
 
+    /// <summary>The shards that were replaced, or given up before they took part.</summary>
+    [JsonIgnore]
+    public IEnumerable<int> Gone => Enumerable.Range(0, NextShard).Except(All);
+
     /// <summary>The shard was replaced, or given up before it took part, and will never be again; true in every later map too.</summary>
     public bool IsGone(int shard) => shard >= 0 && shard < NextShard && !All.Contains(shard);
 
     /// <summary>The change was begun and will never take place, as the shard that it was to replace is still there; true in every later map that has the shard.</summary>
     public bool WasGivenUp(int change, int shard) => change < NextShard && Change?.Id != change && Has(shard);
 
-    /// <summary>Begins to replace a shard by two, the second from a hash on; null when it is not there, the hash not inside, or another change is under way.</summary>
+    /// <summary>Begins to replace a shard by two, the second from a hash on; null when it is not there, the hash not inside, or another change is under way, or too many were made.</summary>
     public ShardMap? Split(int shard, ulong epoch, ulong at)
     {
         var index = IndexOf(shard);
@@ -62,7 +69,7 @@ internal sealed record ShardMap(ulong Version, ImmutableArray<ShardRange> Ranges
             : Begin([new ChangeSource(shard, epoch, CopyState.Copying)], [Ranges[index].FirstHash, at]);
     }
 
-    /// <summary>Begins to replace two neighbours by one shard; null when they are none, or another change is under way.</summary>
+    /// <summary>Begins to replace two neighbours by one shard; null when they are none, or another change is under way, or too many were made.</summary>
     public ShardMap? Merge(int left, ulong leftEpoch, int right, ulong rightEpoch)
     {
         var index = IndexOf(left);
@@ -104,7 +111,7 @@ internal sealed record ShardMap(ulong Version, ImmutableArray<ShardRange> Ranges
 
     private ShardMap? Begin(ImmutableArray<ChangeSource> sources, ReadOnlySpan<ulong> firstHashes)
     {
-        if (Change is not null)
+        if (Change is not null || NextShard + firstHashes.Length > ShardsMadeMax)
         {
             return null;
         }
