@@ -69,7 +69,7 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         var devices = new DeviceSet(slots, ring, cluster, time, options.ReplaceAfter, loggers.CreateLogger<DeviceSet>());
         await devices.OpenAllAsync(options.Payloads.Background);
         var shards = new ShardSet(
-            master, devices, n => new IndexShard(n, devices, master, cluster, host, loggers.CreateLogger<IndexShard>()), host);
+            master, devices, n => new IndexShard(n, devices, master, cluster, host, loggers.CreateLogger<IndexShard>()), host, loggers.CreateLogger<ShardSet>());
         var ledger = new RiskLedger();
         var local = new LocalBlobNode(devices, ledger);
         IBlobNode node = cluster.IsAlone ? local : new ClusterBlobNode(local, devices, cluster);

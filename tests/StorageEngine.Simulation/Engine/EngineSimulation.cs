@@ -80,7 +80,7 @@ internal sealed class EngineSimulation
         }
         catch (SimulationException failure) when (_engine?.GetStatus() is { } status)
         {
-            throw new SimulationException($"{failure.Message} {status} {string.Join(' ', status.Shards)} {string.Join(' ', status.Devices)}");
+            throw new SimulationException($"{failure.Message} {ShardChanges.FindLeftover([_engine])} {status} {string.Join(' ', status.Shards)} {string.Join(' ', status.Devices)}");
         }
         finally
         {

@@ -127,6 +127,41 @@ public sealed class ShardChangeTests : IAsyncLifetime
         Assert.True(read is { WasMoved: true, WasNotBegun: true } && written is { WasMoved: true, WasNotBegun: true });
     }
 
+    [Fact]
+    public async Task Records_from_before_a_split_serve_nothing_that_was_split_and_harm_nothing()
+    {
+        await _engine.OpenAsync();
+        await _engine.CreateBucketAsync(name: Buckets[0]);
+        await _engine.PutAsync("key", EngineFixture.Bytes(100), bucket: Buckets[0]);
+        var old = ReadRecords();
+        await _engine.Engine.ShardKeeper.SplitAsync(0, 1UL << 63, CancellationToken.None);
+        await _engine.WaitUntilAsync(s => s.Shards.Length == 2, "it is split");
+        await _engine.CloseAsync();
+        var current = ReadRecords();
+
+        WriteRecords(old);
+        await _engine.OpenAsync();
+        Assert.NotEqual("Serving", Assert.Single(_engine.Engine.GetStatus().Shards).State);
+        await _engine.CloseAsync();
+
+        WriteRecords(current);
+        await _engine.OpenAsync();
+        Assert.Equal(EngineFixture.Bytes(100), await _engine.GetAsync("key", bucket: Buckets[0]));
+    }
+
+    private Dictionary<string, byte[]> ReadRecords() =>
+        Directory.EnumerateFiles(_engine.Options.ConfigurationDirectory, "*", SearchOption.AllDirectories)
+            .Where(file => !_engine.Options.Devices.Any(d => file.StartsWith(d.Path + "/", StringComparison.Ordinal)))
+            .ToDictionary(file => file, File.ReadAllBytes);
+
+    private static void WriteRecords(Dictionary<string, byte[]> records)
+    {
+        foreach (var (file, content) in records)
+        {
+            File.WriteAllBytes(file, content);
+        }
+    }
+
     /// <summary>Adds one again and again by a conditional write; how often that was acknowledged.</summary>
     private async Task<int> IncrementAsync(BucketName bucket, CancellationToken stop)
     {

@@ -1,25 +1,39 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
 using Nephos.Client.Objects;
+using Nephos.LocalStorage.Objects;
 using Nephos.Node.Objects.Devices;
 
 namespace Nephos.Node.Objects.Groups;
 
 /// <summary>The shards as this process knows them: follows the map, begins new ones and clears away those that are gone.</summary>
-internal sealed class ShardSet(IConfigurationMaster master, DeviceSet devices, Func<int, IndexShard> make, ShardHost host)
+internal sealed partial class ShardSet(IConfigurationMaster master, DeviceSet devices, Func<int, IndexShard> make, ShardHost host, ILogger logger)
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<int, Task> _started = [];
+    private readonly ConcurrentDictionary<int, Task> _started = [];
     private readonly List<IndexShard> _gone = [];
+
+    /// <summary>The shards that are gone from a device, and were found to be.</summary>
+    private readonly ConditionalWeakTable<ObjectDevice, HashSet<int>> _cleared = [];
     private bool _isEnding;
     private volatile View _view = new(new ShardMap(0, []), ImmutableDictionary<int, IndexShard>.Empty);
 
     public ShardMap Map => _view.Map;
 
     /// <summary>The shards that the namespace consists of.</summary>
-    public IEnumerable<IndexShard> All => _view is var view ? view.Map.Ranges.Select(r => view.Shards[r.Shard]) : [];
+    public IEnumerable<IndexShard> All
+    {
+        get
+        {
+            var view = _view;
+            return view.Map.Ranges.Select(r => view.Shards[r.Shard]);
+        }
+    }
 
     /// <summary>The shard with the smallest hashes; whoever writes it looks after the whole store.</summary>
-    public IndexShard First => _view is var view ? view.Shards[view.Map.FirstShard] : null!;
+    public IndexShard First => All.First();
 
     /// <summary>A shard of the map, or one that is to become it; null when it is not known here, or gone.</summary>
     public IndexShard? Find(int number) => _view.Shards.GetValueOrDefault(number);
@@ -31,6 +45,7 @@ internal sealed class ShardSet(IConfigurationMaster master, DeviceSet devices, F
     /// <summary>Begins with a map; completes when the shards serve, as far as they can.</summary>
     public async Task OpenAsync(ShardMap map)
     {
+        LogUnknown(map);
         Follow(map);
         await Task.WhenAll(_started.Values);
     }
@@ -82,7 +97,7 @@ internal sealed class ShardSet(IConfigurationMaster master, DeviceSet devices, F
         }
 
         // Numbers do not come back: what is gone by this map is gone by every later one.
-        var map = Map;
+        var gone = Map.Gone.ToList();
         foreach (var slot in devices.All)
         {
             if (!slot.TryUse(out var lease))
@@ -92,11 +107,17 @@ internal sealed class ShardSet(IConfigurationMaster master, DeviceSet devices, F
 
             using (lease)
             {
-                foreach (var (group, isEmpty) in lease.Device.Journal.List())
+                var cleared = _cleared.GetOrCreateValue(lease.Device);
+                var logs = lease.Device.Journal.List().Where(g => !g.IsEmpty).Select(g => g.Group).ToHashSet();
+                foreach (var number in gone.Where(n => !cleared.Contains(n)))
                 {
-                    // A copy that was broken off leaves rows and no log.
-                    if (ShardConfiguration.ShardOf(group) is { } number && map.IsGone(number)
-                        && (!isEmpty || lease.Device.Index.HasRows((uint)number)))
+                    // A copy that was broken off leaves rows and no log, or one that is not known after a crash.
+                    var group = ShardConfiguration.GroupOf(number);
+                    if (!logs.Contains(group) && !lease.Device.Index.HasRows((uint)number))
+                    {
+                        cleared.Add(number);
+                    }
+                    else
                     {
                         await IndexReplica.CreateAsync(slot, group, (uint)number, host.Entropy.NewGuid(), host.Time);
                     }
@@ -120,9 +141,30 @@ internal sealed class ShardSet(IConfigurationMaster master, DeviceSet devices, F
         }
     }
 
+    /// <summary>A shard is in the map before any device has it: records that do not know it were put back from an older copy.</summary>
+    private void LogUnknown(ShardMap map)
+    {
+        foreach (var slot in devices.All)
+        {
+            if (slot.TryUse(out var lease))
+            {
+                using (lease)
+                {
+                    foreach (var (group, isEmpty) in lease.Device.Journal.List())
+                    {
+                        if (!isEmpty && ShardConfiguration.ShardOf(group) is { } number && number >= map.NextShard)
+                        {
+                            LogUnknown(slot.Number, number);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     private async Task EndAsync(IndexShard shard)
     {
-        if (_started.TryGetValue(shard.Number, out var started))
+        if (_started.TryRemove(shard.Number, out var started))
         {
             await started;
         }
@@ -159,6 +201,10 @@ internal sealed class ShardSet(IConfigurationMaster master, DeviceSet devices, F
             _view = new View(map, shards);
         }
     }
+
+    [LoggerMessage(LogLevel.Error, "Device {Device} has shard {Shard} of the namespace, which the records of the cloud do not know: they are a copy from before "
+        + "the shard was made, and cannot be used with this device. Restore a newer one; nothing was lost so far")]
+    private partial void LogUnknown(int device, int shard);
 
     private sealed record View(ShardMap Map, ImmutableDictionary<int, IndexShard> Shards);
 }
