@@ -133,12 +133,13 @@ internal sealed partial class VolumeGroup
         bool complete;
         lock (_gate)
         {
-            complete = IsWholeBut(member, _inFlight);
+            var lacksAcknowledged = LacksAcknowledged(description.History);
+            complete = IsWholeBut(member, lacksAcknowledged);
             history = _history with { Sequence = complete ? HeldBy(description.History) : NotInMemory };
-            // It must stay what it is, the only one to take over from: a new head will find out what is left.
+            // It must stay what it is, the only one to take over from: a new head will find out what is left. One that is behind waits for who is not.
             if (!complete && description.Complete && CountComplete() == 0)
             {
-                Fence();
+                if (!lacksAcknowledged || !IsMoreToCome(member)) Fence();
                 return false;
             }
         }
@@ -201,15 +202,23 @@ internal sealed partial class VolumeGroup
         }
     }
 
-    // Under the gate. Whether all that the member lacks is still in memory. With other complete members writes go on meanwhile, so it is not tried.
-    private bool IsWholeBut(GroupMember member, IReadOnlyCollection<WriteBatch> inFlight)
+    // Under the gate.
+    private bool LacksAcknowledged(VolumeHistory held) => !(held.CommonWith(_history with { Sequence = _submitted }) >= _acknowledged);
+
+    // Under the gate. Whether members are away that may have what this one lacks.
+    private bool IsMoreToCome(GroupMember member) =>
+        _members.Count(other => other.Link is not null) < Majority && Array.Exists(_members, other => other != member && other.Link is null);
+
+    // Under the gate. Whether all that the member lacks is still in memory: also what was written over since, as that may be lost again. With other complete
+    // members writes go on meanwhile, so it is not tried.
+    private bool IsWholeBut(GroupMember member, bool lacksAcknowledged)
     {
         if (!member.Unknown.IsEmpty) return false;
-        if (member.Dirty.IsEmpty && inFlight.Count == 0) return true;
-        if (CountComplete() > 0) return false;
+        if (member.Dirty.IsEmpty && _inFlight.Count == 0) return true;
+        if (CountComplete() > 0 || lacksAcknowledged) return false;
         var lacking = new BlockBitmap();
         for (long from = 0; member.Dirty.TryFind(from, long.MaxValue, out var block, out var count); from = block + count) lacking.Add(block, count);
-        foreach (var batch in inFlight)
+        foreach (var batch in _inFlight)
             foreach (ref readonly var write in batch.Span) lacking.Remove(write.Offset / BlockBytes, write.Length / BlockBytes);
         return lacking.IsEmpty;
     }

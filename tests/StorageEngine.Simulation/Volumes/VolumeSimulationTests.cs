@@ -22,4 +22,9 @@ public sealed class VolumeSimulationTests
         // A simulation in which nothing gets through proves nothing.
         Assert.True(acknowledged > 1000, $"{acknowledged} acknowledged");
     }
+
+    /// <summary>A replica that came back counted as complete although a write that it had missed was only written over by ones in flight, and then the power went.</summary>
+    [Theory]
+    [InlineData(302257)]
+    public void A_replica_that_missed_an_acknowledged_write_is_not_complete_before_it_was_written_over_for_good(int seed) => VolumeSimulation.Run(seed);
 }
