@@ -7,7 +7,6 @@ using Nephos.Hypervisor;
 using Nephos.Identity;
 using Nephos.Images;
 using Nephos.Networking;
-using Nephos.Node.Block;
 using Nephos.ObjectStorage;
 
 namespace Nephos.Host;
@@ -21,11 +20,11 @@ internal static class Roles
         new("image", b => b.AddImages(), a => a.MapImages()) { Sections = ["Images"] },
         new("network", b => b.AddNetworking(), a => a.MapNetworking()) { Sections = ["Network"] },
         new("compute", b => b.AddCompute(), a => a.MapCompute()) { Sections = ["Compute"] },
-        new("volume", b => b.AddBlockStorage(), a => a.MapBlockStorage()) { Sections = ["BlockStorage"] },
-        new("storage", b => b.AddBlockDevices(), a => a.MapBlockDevices()) { Sections = ["BlockDevices"] },
+        new("volume", b => { b.AddBlockFront(); b.AddBlockStorage(); }, a => { a.MapBlockStorage(); a.MapBlockFront(); }) { Sections = ["BlockStorage"] },
+        new("storage", b => b.AddBlockStore(), a => a.MapBlockStore()) { Sections = ["BlockDevices"] },
         new("objectstore", b => b.AddObjectStore(), a => a.MapObjectStore()) { Sections = ["ObjectDevices"] },
         new("object", b => { b.AddObjectFront(); b.AddObjectStorage(); }, a => { a.MapObjectStorage(); a.MapObjectFront(); }) { Sections = ["ObjectDevices", "ObjectStorage"] },
         new("gateway", b => b.AddGateway(), a => a.MapGateway(), InAll: false),
-        new("hypervisor", b => b.AddHypervisor(), a => a.MapHypervisor()) { Sections = ["Hypervisor", "NodeNetwork"] },
+        new("hypervisor", b => { b.AddBlockHeads(); b.AddHypervisor(); }, a => { a.MapHypervisor(); a.MapBlockHeads(); }) { Sections = ["Hypervisor", "NodeNetwork"] },
     ];
 }

@@ -33,8 +33,12 @@ internal static class ProbeProgram
                     folder, long.Parse(size, System.Globalization.CultureInfo.InvariantCulture), long.Parse(epoch, System.Globalization.CultureInfo.InvariantCulture));
                 return 0;
 
+            case ["volume-agent", var port, var secrets, var node, var socket]:
+                await Block.VolumeAgent.RunAsync(int.Parse(port, System.Globalization.CultureInfo.InvariantCulture), secrets, node, socket);
+                return 0;
+
             default:
-                await Console.Error.WriteLineAsync("usage: state-writer PATH | object-writer PATH SEED | block-server FOLDER BYTES REPLICAS [encrypted] | block-storage FOLDER | block-head FOLDER BYTES EPOCH");
+                await Console.Error.WriteLineAsync("usage: state-writer PATH | object-writer PATH SEED | block-server FOLDER BYTES REPLICAS [encrypted] | block-storage FOLDER | block-head FOLDER BYTES EPOCH | volume-agent PORT SECRETS NODE SOCKET");
                 return 2;
         }
     }

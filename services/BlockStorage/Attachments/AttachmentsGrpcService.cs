@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using Nephos.BlockStorage.Devices;
 using Nephos.BlockStorage.Qos;
 using Nephos.BlockStorage.Volumes;
 using Nephos.BlockStorage.VolumeTypes;
@@ -14,7 +15,7 @@ namespace Nephos.BlockStorage.Attachments;
 
 internal sealed class AttachmentsGrpcService(
     AttachmentService attachments, QosService qos, TableCache<Attachment> attachmentCache, TableCache<Volume> volumeCache, TableCache<VolumeType> typeCache,
-    TableCache<QosSpecs> specsCache, TimeProvider time)
+    TableCache<QosSpecs> specsCache, IBlockDevices devices, TimeProvider time)
     : Wire.Attachments.AttachmentsBase
 {
     public override async Task<Wire.CreateAttachmentResponse> CreateAttachment(Wire.CreateAttachmentRequest request, ServerCallContext context)
@@ -66,6 +67,7 @@ internal sealed class AttachmentsGrpcService(
     {
         var opened = await attachments.OpenAsync(
             context.GetOperation(), request.AttachmentId, request.Token, request.Node, request.HeadEpoch, context.CancellationToken);
+        var replicas = await devices.LocateAsync(opened.Volume.DeviceId!, context.CancellationToken);
         var wire = new Wire.OpenedAttachment
         {
             AttachmentId = opened.Attachment.Id,
@@ -75,10 +77,10 @@ internal sealed class AttachmentsGrpcService(
             ReadOnly = opened.Attachment.ReadOnly,
             ExportName = opened.ExportName,
             Qos = opened.Limits.ToWire(),
-            WriteQuorum = 1,
+            WriteQuorum = replicas.Count / 2 + 1,
             EncryptionKey = ByteString.CopyFrom(opened.Key),
         };
-        wire.Replicas.Add(new Wire.Replica { DeviceId = opened.Volume.DeviceId });
+        wire.Replicas.AddRange(replicas.Select(replica => new Wire.Replica { DeviceId = replica.DeviceId, Address = replica.Address }));
         return wire;
     }
 

@@ -14,7 +14,13 @@ internal sealed class GrpcBlockDevices(Wire.BlockDevices.BlockDevicesClient clie
     public async Task<IReadOnlyList<BlockDevice>> ListAsync(CancellationToken cancellationToken)
     {
         var answer = await client.ListBlockDevicesAsync(new Wire.ListBlockDevicesRequest(), await calls.AsServiceAsync(cancellationToken));
-        return [.. answer.Devices.Select(device => new BlockDevice(device.Id, device.Zone, device.CapacityBytes, device.FreeBytes, device.Failed, device.Address))];
+        return [.. answer.Devices.Select(device => new BlockDevice(device.Id, device.Zone, device.CapacityBytes, device.FreeBytes, device.Failed))];
+    }
+
+    public async Task<IReadOnlyList<ReplicaEndpoint>> LocateAsync(string deviceId, CancellationToken cancellationToken)
+    {
+        var answer = await client.LocateDevicesAsync(new Wire.LocateDevicesRequest { DeviceId = deviceId }, await calls.AsServiceAsync(cancellationToken));
+        return [.. answer.Devices.Select(device => new ReplicaEndpoint(device.DeviceId, device.Address))];
     }
 
     public async Task<bool> ExistsAsync(string deviceId, string volumeId, CancellationToken cancellationToken) =>

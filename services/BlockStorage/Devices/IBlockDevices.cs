@@ -4,7 +4,7 @@ using Nephos.Kernel.Errors;
 namespace Nephos.BlockStorage.Devices;
 
 /// <param name="FreeBytes">What volumes may still take.</param>
-internal sealed record BlockDevice(string Id, string Zone, long CapacityBytes, long FreeBytes, bool Failed, string Address);
+internal sealed record BlockDevice(string Id, string Zone, long CapacityBytes, long FreeBytes, bool Failed);
 
 /// <summary>A range of content that is not all zero.</summary>
 internal readonly record struct BlockChunk(long Offset, ReadOnlyMemory<byte> Data);
@@ -20,6 +20,9 @@ internal readonly record struct BlockSpan(long Offset, long Length)
 internal interface IBlockDevices
 {
     Task<IReadOnlyList<BlockDevice>> ListAsync(CancellationToken cancellationToken);
+
+    /// <summary>Where heads reach the devices of a set.</summary>
+    Task<IReadOnlyList<ReplicaEndpoint>> LocateAsync(string deviceId, CancellationToken cancellationToken);
 
     Task<bool> ExistsAsync(string deviceId, string volumeId, CancellationToken cancellationToken);
 

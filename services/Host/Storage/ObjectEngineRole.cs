@@ -19,7 +19,7 @@ internal static class ObjectEngineRole
 
     public static void AddObjectFront(this WebApplicationBuilder builder)
     {
-        if (!Has(builder, StoreRole))
+        if (!builder.HasRole(StoreRole))
         {
             AddEngine(builder);
         }
@@ -36,7 +36,7 @@ internal static class ObjectEngineRole
 
     private static void AddEngine(WebApplicationBuilder builder)
     {
-        var (hasDevices, isFront) = (Has(builder, StoreRole), Has(builder, FrontRole));
+        var (hasDevices, isFront) = (builder.HasRole(StoreRole), builder.HasRole(FrontRole));
         builder.Services.AddNephosOptions<ObjectDevicesOptions>(ObjectDevicesOptions.Section);
         builder.Services.AddSingleton<IConfigurationMaster, StateConfigurationMaster>();
         builder.Services.AddObjectEngine(provider =>
@@ -68,13 +68,6 @@ internal static class ObjectEngineRole
         ConfigurationDirectory = options.DirectoryIn(nephos),
         ShardObjectsMax = options.ShardObjectsMax,
     };
-
-    private static bool Has(WebApplicationBuilder builder, string role)
-    {
-        var options = new NephosOptions();
-        builder.Configuration.GetSection(NephosOptions.Section).Bind(options);
-        return options.HasRole(Roles.All.First(r => r.Name == role));
-    }
 }
 
 /// <summary>Where objects are kept. Configuration section <c>ObjectDevices</c>.</summary>

@@ -34,7 +34,7 @@ public sealed record OpenedVolume
         SizeBytes = opened.SizeBytes,
         ReadOnly = opened.ReadOnly,
         ExportName = opened.ExportName,
-        Replicas = [.. opened.Replicas.SelectMany(replica => ReplicaSet.Members(replica.DeviceId).Select(device => new ReplicaEndpoint(device, replica.Address)))],
+        Replicas = [.. opened.Replicas.Select(replica => new ReplicaEndpoint(replica.DeviceId, replica.Address))],
         EncryptionKey = opened.EncryptionKey.Memory,
         Limits = VolumeLimits.From(opened.Qos),
     };
@@ -45,5 +45,5 @@ public sealed record OpenedVolume
 
 /// <summary>Where one copy of a volume is.</summary>
 /// <param name="DeviceId">The device of a storage node.</param>
-/// <param name="Address">host:port of its frames; empty for a device of this process.</param>
+/// <param name="Address"><c>unix:PATH</c> or <c>tcp:HOST:PORT</c> of its process; empty for a device of this one.</param>
 public readonly record struct ReplicaEndpoint(string DeviceId, string Address);

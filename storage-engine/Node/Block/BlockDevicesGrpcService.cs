@@ -11,7 +11,7 @@ using Wire = Nephos.Protos.Storage.V1;
 namespace Nephos.Node.Block;
 
 /// <summary>Control of the devices over gRPC. Only services and administrators call it; it trusts them with every volume.</summary>
-internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSets sets) : Wire.BlockDevices.BlockDevicesBase
+internal sealed class BlockDevicesGrpcService(ReplicaSets sets) : Wire.BlockDevices.BlockDevicesBase
 {
     private const int ChunkBytes = 1 << 20;
     private const int RangesInMessage = 4096;
@@ -26,7 +26,7 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSet
             var device = set.Count == 1 ? members[0] : new Wire.BlockDevice
             {
                 Id = ReplicaSet.NameOf(members.Select(member => member.Id)),
-                Zone = devices.Zone,
+                Zone = members[0].Zone,
                 CapacityBytes = members.Min(member => member.CapacityBytes),
                 FreeBytes = members.Where(member => !member.Failed).Select(member => member.FreeBytes).DefaultIfEmpty(0).Min(),
                 Failed = members.Count(member => member.Failed) > (set.Count - 1) / 2,
@@ -40,23 +40,37 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSet
         return Task.FromResult(response);
     }
 
-    private Wire.BlockDevice ToWire(BlockStore store) => new()
+    private static Wire.BlockDevice ToWire(IBlockDevice device)
     {
-        Id = store.DeviceId.ToString(),
-        Zone = devices.Zone,
-        CapacityBytes = devices.Capacities[store.DeviceId],
-        FreeBytes = store.FreeBytes,
-        Failed = store.Failure is not null,
-        Failure = store.Failure?.Message ?? store.BackgroundError?.Message ?? "",
-        VolumeCount = store.VolumeCount,
-        JournalBytes = store.JournalBytes,
-    };
+        var state = device.State;
+        return new Wire.BlockDevice
+        {
+            Id = device.Id.ToString(),
+            Zone = device.Zone,
+            Node = device.Node,
+            Address = device.Address,
+            CapacityBytes = state?.CapacityBytes ?? 0,
+            FreeBytes = state?.FreeBytes ?? 0,
+            Failed = !device.IsUsable,
+            Failure = state?.Failure ?? (device.IsUsable ? state?.Trouble ?? "" : $"Device {device.Id} of {device.Node} does not answer."),
+            VolumeCount = state?.VolumeCount ?? 0,
+            JournalBytes = state?.JournalBytes ?? 0,
+        };
+    }
+
+    public override Task<Wire.DeviceLocations> LocateDevices(Wire.LocateDevicesRequest request, ServerCallContext context)
+    {
+        Authorize(context);
+        var response = new Wire.DeviceLocations();
+        response.Devices.AddRange(sets.Locate(request.DeviceId).Select(place => new Wire.DeviceLocations.Types.Device { DeviceId = place.DeviceId, Address = place.Address }));
+        return Task.FromResult(response);
+    }
 
     public override Task<Wire.BlockReplica> GetReplica(Wire.GetReplicaRequest request, ServerCallContext context) =>
         Run(context, request.Replica, (name, id) =>
         {
             var replica = Describe(name, id);
-            if (sets.FindBest(name, id) is var (store, volume)) replica.AllocatedBytes = store.AllocatedBytes(volume);
+            if (sets.FindBest(name, id) is var (device, _)) replica.AllocatedBytes = device.AllocatedBytes(id);
             return replica;
         });
 
@@ -108,7 +122,7 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSet
     public override async Task<Empty> WriteBlocks(IAsyncStreamReader<Wire.WriteBlocksRequest> requestStream, ServerCallContext context)
     {
         Authorize(context);
-        ReplicaSets.Filling? filling = null;
+        Filling? filling = null;
         while (await requestStream.MoveNext(context.CancellationToken))
         {
             var request = requestStream.Current;
@@ -118,7 +132,7 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSet
                 filling = Call(() => sets.Fill(name, id, request.Epoch));
             }
             if (request.Data.Length > ChunkBytes) throw Faults.Invalid("data", $"at most {ChunkBytes} bytes in one message");
-            if (request.Data.Length > 0) Check(filling.Write(request.OffsetBytes, request.Data.Span));
+            if (request.Data.Length > 0) Check(filling.Write(request.OffsetBytes, request.Data.Memory));
         }
         if (filling is null) throw Faults.Invalid("replica", "the first message names it");
         Check(filling.Flush());
@@ -135,16 +149,18 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSet
         var end = request.LengthBytes == 0 ? source.SizeBytes : Math.Min(source.SizeBytes, request.OffsetBytes + request.LengthBytes);
         for (var offset = request.OffsetBytes; offset < end;)
         {
-            var range = source.Next(offset, end, out var status);
-            Check(status);
-            offset = range.Offset + range.Length;
-            if (range.Kind != RangeKind.Data) continue;
-            for (var at = range.Offset; at < offset; at += ChunkBytes)
+            var from = offset;
+            foreach (var range in Call(() => source.Describe(since: null, from, end)))
             {
-                var data = new byte[Math.Min(ChunkBytes, offset - at)];
-                Check(source.Read(at, data));
-                await responseStream.WriteAsync(
-                    new Wire.BlocksChunk { OffsetBytes = at, Data = UnsafeByteOperations.UnsafeWrap(data) }, context.CancellationToken);
+                offset = range.Offset + range.Length;
+                if (range.Kind != RangeKind.Data) continue;
+                for (var at = range.Offset; at < offset; at += ChunkBytes)
+                {
+                    var data = new byte[Math.Min(ChunkBytes, offset - at)];
+                    Check(source.Read(at, data));
+                    await responseStream.WriteAsync(
+                        new Wire.BlocksChunk { OffsetBytes = at, Data = UnsafeByteOperations.UnsafeWrap(data) }, context.CancellationToken);
+                }
             }
         }
         await responseStream.WriteAsync(new Wire.BlocksChunk { Last = true });
@@ -156,7 +172,7 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSet
         Authorize(context);
         var (name, _) = Names(request.Replica);
         var (snapshot, before) = (ParseId(request.SnapshotId, "snapshot_id"), ParseId(request.BaseSnapshotId, "base_snapshot_id"));
-        var ranges = await Task.Run(() => Call(() => sets.Find(name).First(store => store.ListChangedRanges(snapshot, before))));
+        var ranges = await Task.Run(() => Call(() => ReplicaSets.First(sets.Find(name).Devices, device => device.ListChangedRanges(snapshot, before))));
         foreach (var part in ranges.Chunk(RangesInMessage))
         {
             var message = new Wire.ChangedRanges();
@@ -174,7 +190,7 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSet
                 throw Faults.Invalid("offset_bytes", $"a range is of whole blocks of {BlockSource.BlockBytes} bytes inside the snapshot");
             Guid? since = request.BaseSnapshotId.Length == 0 ? null : ParseId(request.BaseSnapshotId, "base_snapshot_id");
             var response = new Wire.BlockRanges { SizeBytes = source.SizeBytes };
-            Check(source.Describe(since, offset, length, RangesInMessage, response.Ranges));
+            source.Describe(since, offset, length, RangesInMessage, response.Ranges);
             return response;
         });
 
@@ -208,8 +224,7 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSet
 
     private Wire.BlockReplica Describe(string name, Guid id)
     {
-        if (sets.FindBest(name, id) is not var (store, volume)) return new Wire.BlockReplica { VolumeId = id.ToString() };
-        var info = store.Describe(volume);
+        if (sets.FindBest(name, id) is not var (_, info)) return new Wire.BlockReplica { VolumeId = id.ToString() };
         return new Wire.BlockReplica
         {
             VolumeId = id.ToString(),
@@ -241,16 +256,16 @@ internal sealed class BlockDevicesGrpcService(BlockDeviceSet devices, ReplicaSet
         }
     }
 
-    private static void Check(BlockStatus status)
+    private static void Check(ReplicaStatus status)
     {
         switch (status)
         {
-            case BlockStatus.Ok: return;
-            case BlockStatus.Fenced: throw Faults.Conflict("A newer epoch of the volume is sealed.");
-            case BlockStatus.NoSpace: throw new FaultException(ErrorReason.StorageFull, "The block device is full.");
-            case BlockStatus.OutOfRange: throw Faults.Invalid("offset_bytes", "the range is outside of the volume or not on blocks of 4096 bytes");
-            case BlockStatus.NotFound: throw Faults.NotFound("Replica", "of the volume");
-            case BlockStatus.Corrupt: throw new FaultException(ErrorReason.DataLoss, "A block does not have the checksum it was written with.");
+            case ReplicaStatus.Ok: return;
+            case ReplicaStatus.Fenced: throw Faults.Conflict("A newer epoch of the volume is sealed.");
+            case ReplicaStatus.NoSpace: throw new FaultException(ErrorReason.StorageFull, "The block device is full.");
+            case ReplicaStatus.OutOfRange: throw Faults.Invalid("offset_bytes", "the range is outside of the volume or not on blocks of 4096 bytes");
+            case ReplicaStatus.NotFound: throw Faults.NotFound("Replica", "of the volume");
+            case ReplicaStatus.Corrupt: throw new FaultException(ErrorReason.DataLoss, "A block does not have the checksum it was written with.");
             default: throw Faults.Unavailable("The block device has failed.");
         }
     }

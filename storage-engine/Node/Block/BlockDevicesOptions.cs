@@ -1,4 +1,6 @@
 using System.ComponentModel.DataAnnotations;
+using Nephos.Client.Transport;
+using Nephos.Hosting;
 
 namespace Nephos.Node.Block;
 
@@ -9,6 +11,13 @@ public sealed class BlockDevicesOptions
 
     /// <summary>One directory per device, each on a disk of its own; none means three directories below the state directory.</summary>
     public IList<string> Directories { get; init; } = [];
+
+    /// <summary>
+    /// Where other processes reach the devices of this one: <c>unix:PATH</c> or <c>tcp:HOST:PORT</c>. When empty, a process without the volume role
+    /// listens on <c>run/blocks.sock</c> in its state directory, and one with it has all devices there are.
+    /// </summary>
+    [RegularExpression("^(unix:/.+|tcp:.+:[0-9]{1,5})$", ErrorMessage = "must be unix:/PATH or tcp:HOST:PORT")]
+    public string Listen { get; set; } = "";
 
     /// <summary>The failure domain of the node.</summary>
     [Required(AllowEmptyStrings = false)]
@@ -29,4 +38,12 @@ public sealed class BlockDevicesOptions
     /// <summary>Extents of 4 MiB whose checksums are kept in memory per device, 8 KiB each.</summary>
     [Range(16, 1 << 20)]
     public int CachedExtentsMax { get; set; } = 8192;
+
+    public StorageAddress AddressIn(NephosOptions nephos)
+    {
+        if (Listen.Length > 0) return StorageAddress.Parse(Listen);
+        var run = Path.Combine(nephos.StateDirectory, "run");
+        Directory.CreateDirectory(run);
+        return StorageAddress.Unix(Path.Combine(run, "blocks.sock"));
+    }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Nephos.LocalStorage.Block;
 
 namespace Nephos.Node.Block;
@@ -16,45 +17,30 @@ internal sealed partial class ReplicaSets
         var members = Find(name);
         if (members.Count == 1)
         {
-            members.Stores[0].CreateSnapshots(wanted);
+            members.Devices[0].CreateSnapshots(wanted, heldAt: null);
             return;
         }
         if (AreTaken(members, wanted)) return;
         // What is there is of an attempt that was cut off, or of another moment.
         foreach (var (_, snapshotId) in wanted)
-            foreach (var store in members.Stores) store.DeleteSnapshot(snapshotId);
+            foreach (var device in members.Devices) TryDo(device, one => one.DeleteSnapshot(snapshotId));
         foreach (var (volumeId, _) in wanted) TrySettle(name, volumeId);
         try
         {
             var moments = Hold(members, wanted);
-            var taken = 0;
-            Exception? trouble = null;
-            Parallel.ForEach(members.Stores, store =>
-            {
-                try
-                {
-                    store.CreateSnapshots(wanted, moments);
-                    Interlocked.Increment(ref taken);
-                }
-                catch (BlockStoreException e)
-                {
-                    trouble = e;
-                }
-            });
-            if (taken < members.Majority)
-                throw new BlockStoreException(BlockStoreError.Failed, $"Only {taken} of {members.Count} replicas could be frozen at one moment: {trouble?.Message}", trouble);
+            members.Do(device => device.CreateSnapshots(wanted, moments));
         }
         finally
         {
             foreach (var (volumeId, _) in wanted)
-                foreach (var store in members.Stores) store.EndHold(volumeId);
+                foreach (var device in members.Devices) TryDo(device, one => one.EndHold(volumeId));
         }
     }
 
     private static bool AreTaken(Members members, IReadOnlyList<(Guid VolumeId, Guid SnapshotId)> wanted) => wanted.All(pair =>
     {
-        var sequences = members.Stores.Select(store => store.FindSnapshotSequence(pair.SnapshotId)).ToList();
-        return sequences.OfType<long>().GroupBy(sequence => sequence).Any(same => same.Count() >= members.Majority);
+        var sequences = members.Ask(device => device.FindSnapshot(pair.SnapshotId)).Select(found => found.Known.Sequence);
+        return sequences.GroupBy(sequence => sequence).Any(same => same.Count() >= members.Majority);
     });
 
     private static List<long> Hold(Members members, IReadOnlyList<(Guid VolumeId, Guid SnapshotId)> wanted)
@@ -62,9 +48,9 @@ internal sealed partial class ReplicaSets
         var moments = new List<long>();
         foreach (var (volumeId, _) in wanted)
         {
-            var held = new List<VolumeInfo>();
-            members.Do(store => held.Add(store.Hold(volumeId, HoldTime)));
-            var complete = held.FindAll(info => info.Complete);
+            var held = new ConcurrentBag<VolumeInfo>();
+            members.Do(device => held.Add(device.Hold(volumeId, HoldTime)));
+            var complete = held.Where(info => info.Complete).ToList();
             if (complete.Count < members.Majority)
                 throw new BlockStoreException(BlockStoreError.Failed, $"{complete.Count} of {members.Count} replicas of volume {volumeId} are complete; {members.Majority} are needed.");
             var best = complete.Aggregate((one, other) => one.History.IsBehind(other.History) ? other : one);

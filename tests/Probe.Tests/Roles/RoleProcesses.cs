@@ -36,7 +36,7 @@ internal sealed class RoleProcesses : IAsyncDisposable
 
     public int GrpcPortOf(string role) => _ports[role] + 1;
 
-    public string Password(string user) => File.ReadAllText(Path.Combine(_folder.FullName, "secrets", $"{user}.password")).Trim();
+    public string Password(string user) => File.ReadAllText(Path.Combine(SecretsDirectory, $"{user}.password")).Trim();
 
     /// <summary>Whether the process of the role has said that it is ready.</summary>
     public bool IsReady(string role) => File.Exists(Path.Combine(_folder.FullName, role, "run", "ready"));
@@ -73,6 +73,23 @@ internal sealed class RoleProcesses : IAsyncDisposable
 
     public static string StoreName(int number) => $"store-{number}";
 
+    /// <summary>Starts a storage process of volumes with one device; again, when it ran before.</summary>
+    public Process StartBlockStore(int number)
+    {
+        var name = $"store-blocks-{number}";
+        _ports.TryAdd(name, FreePortBase());
+        return Start("storage", name,
+        [
+            "--set", $"BlockDevices:Directories:0={Path.Combine(_folder.FullName, name, "block")}", "--set", $"BlockDevices:SegmentBytes={4 << 20}",
+            "--set", $"BlockDevices:ReserveBytes={64 << 20}",
+        ]);
+    }
+
+    public string SecretsDirectory => Path.Combine(_folder.FullName, "secrets");
+
+    /// <summary>A short name for a socket, in the folder of the cloud.</summary>
+    public string SocketPath(string name) => Path.Combine(_folder.FullName, $"{name}.sock");
+
     private Process Start(string role, string name, string[] more)
     {
         // Of what was said by an earlier life nothing counts.
@@ -88,7 +105,7 @@ internal sealed class RoleProcesses : IAsyncDisposable
         [
             "exec", Path.Combine(AppContext.BaseDirectory, "nephos.dll"), "serve", "--roles", role, "--node", name,
             "--state", Path.Combine(_folder.FullName, name), "--port-base", $"{_ports[name]}",
-            "--set", $"Nephos:SecretsDirectory={Path.Combine(_folder.FullName, "secrets")}",
+            "--set", $"Nephos:SecretsDirectory={SecretsDirectory}",
             "--set", "State:Engine=Etcd", "--set", $"State:EtcdEndpoints:0={Etcd}", .. peers, .. more,
         ]);
     }

@@ -52,7 +52,10 @@ internal sealed class FakeDevices : IBlockDevices
     }
 
     public Task<IReadOnlyList<BlockDevice>> ListAsync(CancellationToken cancellationToken) =>
-        Do("list", () => (IReadOnlyList<BlockDevice>)[new BlockDevice(Id, "nova", 100L << 30, 50L << 30, Failed: false, "")]);
+        Do("list", () => (IReadOnlyList<BlockDevice>)[new BlockDevice(Id, "nova", 100L << 30, 50L << 30, Failed: false)]);
+
+    public Task<IReadOnlyList<ReplicaEndpoint>> LocateAsync(string deviceId, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<ReplicaEndpoint>>([new ReplicaEndpoint(deviceId, "")]);
 
     public Task<bool> ExistsAsync(string deviceId, string volumeId, CancellationToken cancellationToken) => Do("exists", () => _volumes.ContainsKey(volumeId));
 

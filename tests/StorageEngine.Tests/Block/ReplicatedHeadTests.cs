@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Nephos.Client.Volumes;
 using Nephos.LocalStorage.Block;
 using Nephos.Node.Block;
+using Nephos.Node.Block.Cluster;
 using Xunit;
 
 namespace Nephos.StorageEngine.Tests.Block;
@@ -113,8 +114,9 @@ public sealed class ReplicatedHeadTests
         {
             using var devices = new BlockDeviceSet(options, new Hosting.NephosOptions(), TimeProvider.System, NullLogger<BlockDeviceSet>.Instance);
             await using var heads = new VolumeHeads(devices, TimeProvider.System, NullLogger<VolumeHeads>.Instance);
-            var sets = new ReplicaSets(devices, TimeProvider.System, NullLogger<ReplicaSets>.Instance);
-            var set = ReplicaSet.NameOf(sets.Placements.Single().Select(store => store.DeviceId.ToString()));
+            await using var nodes = new BlockNodes(devices, cluster: null, master: null, TimeProvider.System, NullLogger<BlockNodes>.Instance);
+            var sets = new ReplicaSets(nodes, TimeProvider.System, NullLogger<ReplicaSets>.Instance);
+            var set = ReplicaSet.NameOf(sets.Placements.Single().Select(device => device.Id.ToString()));
             var id = Guid.NewGuid();
             sets.Create(set, id, 256 * 4096, snapshotId: null);
             var socket = Path.Combine(options.Directories[0], "nbd.sock");
@@ -148,7 +150,7 @@ public sealed class ReplicatedHeadTests
             var last = Guid.NewGuid();
             sets.CreateSnapshots(set, [(id, last)]);
             var expected = Read(devices.Devices.First(), last);
-            Assert.Equal(BlockStatus.Ok, sets.Fill(set, id, 1 + 1).Write(0, VolumeTesting.Pattern(0, 1, 77)));
+            Assert.Equal(ReplicaStatus.Ok, sets.Fill(set, id, 1 + 1).Write(0, VolumeTesting.Pattern(0, 1, 77)));
             sets.Seal(set, id, 2);
             sets.Rollback(set, id, last);
             Assert.All(devices.Devices, store => Assert.Equal(expected, store.GetVolume(id).Values(store.GetVolume(id).SealedEpoch)[..16]));
