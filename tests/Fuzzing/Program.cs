@@ -17,7 +17,7 @@ internal static class Program
           --input BASE64  this one input only
 
         Targets:
-        {string.Join('\n', FuzzTargets.All.Select(target => $"  {target.Name,-12}{target.About}"))}
+        {string.Join('\n', FuzzTargets.All.Select(target => $"  {target.Name,-13}{target.About}"))}
         """;
 
     private static int Main(string[] arguments)

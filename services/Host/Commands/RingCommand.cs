@@ -7,6 +7,8 @@ namespace Nephos.Host.Commands;
 /// <summary><c>nephos ring</c>: where objects are kept, and how that changes.</summary>
 internal static class RingCommand
 {
+    private const double NearlyFull = 0.9;
+
     public static Command Create()
     {
         var command = new Command("ring", "Show and change which devices hold the objects");
@@ -72,10 +74,24 @@ internal static class RingCommand
     private static async Task PlanAsync(Wire.ObjectRing.ObjectRingClient ring, Wire.DeviceWeight request, Grpc.Core.CallOptions options)
     {
         var plan = await ring.PlanDeviceWeightAsync(request, options);
+        var time = plan.Duration?.ToTimeSpan() is { } known ? $"{known:d\\.hh\\:mm\\:ss} at the rate of the last copies" : "how long is known once copies have been made";
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{plan.ReplicasMoved} replicas of partitions move in {plan.Steps} steps, about {plan.BytesMoved / (1024.0 * 1024):0.0} MiB. Afterwards:"));
+            $"{plan.ReplicasMoved} replicas of partitions move in {plan.Steps} steps, about {plan.BytesMoved / (1024.0 * 1024):0.0} MiB, {time}."));
+        Console.WriteLine("Risk: " + string.Join("; ", Risks(plan)) + ". Afterwards:");
         Print(plan.Devices);
+    }
+
+    private static IEnumerable<string> Risks(Wire.RingPlan plan)
+    {
+        yield return "every replica stays readable where it is until its new copy was verified";
+        yield return plan.SharedDomains == 0
+            ? "all replicas of a partition are in different failure domains"
+            : $"{plan.SharedDomains} partitions have two replicas in one failure domain (now {plan.SharedDomainsNow})";
+        foreach (var device in plan.Devices.Where(d => d.Fill > NearlyFull))
+        {
+            yield return string.Create(CultureInfo.InvariantCulture, $"device {device.Device} would be {device.Fill:p0} full{(device.Fill < 1 ? "" : ", more than it takes")}");
+        }
     }
 
     private static async Task SetAsync(Wire.ObjectRing.ObjectRingClient ring, Wire.DeviceWeight request, Grpc.Core.CallOptions options) =>
@@ -103,12 +119,12 @@ internal static class RingCommand
 
     private static void Print(IEnumerable<Wire.RingDevice> devices)
     {
-        Console.WriteLine($"{"device",6}  {"zone",-16} {"weight",8} {"replicas",9} {"live MiB",10}");
+        Console.WriteLine($"{"device",6}  {"zone",-16} {"weight",8} {"replicas",9} {"live MiB",10} {"full",6}");
         foreach (var device in devices)
         {
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{device.Device,6}  {device.Zone,-16} {device.Weight,8:0.##} {device.Replicas,9} {device.LiveBytes / (1024.0 * 1024),10:0.0}"));
+                $"{device.Device,6}  {device.Zone,-16} {device.Weight,8:0.##} {device.Replicas,9} {device.LiveBytes / (1024.0 * 1024),10:0.0} {device.Fill,6:p0}"));
         }
     }
 }

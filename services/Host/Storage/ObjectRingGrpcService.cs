@@ -1,3 +1,4 @@
+using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Nephos.Client.Objects;
 using Nephos.Hosting.Grpc;
@@ -26,6 +27,9 @@ internal sealed class ObjectRingGrpcService(IObjectRing ring, IObjectEngine engi
                 ReplicasMoved = plan.ReplicasMoved,
                 BytesMoved = plan.BytesMoved,
                 Steps = plan.Steps,
+                Duration = plan.Duration?.ToDuration(),
+                SharedDomains = plan.SharedDomains,
+                SharedDomainsNow = plan.SharedDomainsNow,
                 Devices = { plan.Devices.Select(ToWire) },
             });
         }
@@ -107,5 +111,6 @@ internal sealed class ObjectRingGrpcService(IObjectRing ring, IObjectEngine engi
         Weight = device.Weight,
         Replicas = device.Replicas,
         LiveBytes = device.LiveBytes,
+        Fill = device.Fill,
     };
 }

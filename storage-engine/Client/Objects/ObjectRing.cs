@@ -6,7 +6,8 @@ namespace Nephos.Client.Objects;
 /// <param name="Weight">Its share relative to the others; 0 drains it.</param>
 /// <param name="Replicas">Replicas of partitions that the ring gives it now.</param>
 /// <param name="LiveBytes">Bytes that count on it.</param>
-public sealed record RingDeviceStatus(int Device, string Zone, double Weight, int Replicas, long LiveBytes);
+/// <param name="Fill">How much of it is used, 0 to 1, with what is not yet cleared away; 0 when it is not there.</param>
+public sealed record RingDeviceStatus(int Device, string Zone, double Weight, int Replicas, long LiveBytes, double Fill);
 
 /// <param name="Version">Grows with every step.</param>
 /// <param name="ReplicasToMove">Replicas of partitions still to be given to another device; 0 when the weights are followed.</param>
@@ -17,7 +18,12 @@ public sealed record RingStatus(ulong Version, int Partitions, int ReplicaCount,
 /// <param name="ReplicasMoved">Replicas of partitions that get another device.</param>
 /// <param name="BytesMoved">About so many bytes are copied.</param>
 /// <param name="Steps">Of a partition one replica moves at a time: so many steps, each verified before the next.</param>
-public sealed record RingPlan(int ReplicasMoved, long BytesMoved, int Steps, ImmutableArray<RingDeviceStatus> Devices);
+/// <param name="Duration">By the rate at which copies were made lately; null when none were since the start.</param>
+/// <param name="SharedDomains">Partitions that would have two replicas in one failure domain: a zone, or a node where there is one zone, or a device.</param>
+/// <param name="SharedDomainsNow">As many have so now.</param>
+/// <param name="Devices">As they would be: live bytes and fill are estimates.</param>
+public sealed record RingPlan(
+    int ReplicasMoved, long BytesMoved, int Steps, TimeSpan? Duration, int SharedDomains, int SharedDomainsNow, ImmutableArray<RingDeviceStatus> Devices);
 
 /// <summary>Changes where data lives, on the running store.</summary>
 public interface IObjectRing

@@ -77,11 +77,12 @@ public sealed class ObjectEngine : IObjectEngine, IAsyncDisposable
         var directory = new ShardDirectory(shards, cluster, master, time) { Names = new ShardedNamespace(shards, devices, payloads, pins, time) };
         var upkeep = new Upkeep(
             devices, shards, node, payloads, ledger, cluster, new ReferenceTable(directory), options.Upkeep, host, loggers.CreateLogger<Upkeep>());
-        var keeper = new RingKeeper(devices, upkeep, cluster, [.. options.Devices.Select(d => d.ToRing())], master, weights);
+        var forecast = new RepairForecast(time);
+        var keeper = new RingKeeper(devices, upkeep, cluster, [.. options.Devices.Select(d => d.ToRing())], master, weights, forecast);
         var engine = new ObjectEngine(new Parts(
             devices, shards, cluster, upkeep, ledger, keeper, payloads, new ClusterNamespace(directory, pins),
             options.Cluster is { Listen: { } } served ? new ServedCalls(served, local, shards, cluster, directory, host) : null,
-            new RepairForecast(time), directory, options, host, loggers));
+            forecast, directory, options, host, loggers));
         engine._served?.Listen(engine.Present);
         await shards.OpenAsync(map);
         upkeep.Start(engine.StepAsync, engine._shardKeeper.StepAsync);

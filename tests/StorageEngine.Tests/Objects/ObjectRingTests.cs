@@ -36,6 +36,26 @@ public sealed class ObjectRingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_plan_says_how_full_devices_get_how_long_it_takes_and_what_comes_too_close_together()
+    {
+        await PutAsync();
+        var ring = _fixture.Engine.Ring;
+        var live = ring.GetStatus().Devices.Sum(d => d.LiveBytes);
+
+        var first = ring.Plan(2, 0);
+        Assert.Null(first.Duration);
+        Assert.Equal((0, 0), (first.SharedDomains, first.SharedDomainsNow));
+        Assert.InRange(first.Devices.Sum(d => d.LiveBytes), live - 10, live);
+        Assert.All(first.Devices, d => Assert.Equal(d.Replicas > 0, d.LiveBytes > 0));
+        Assert.True(first.Devices[0].Fill > ring.GetStatus().Devices[0].Fill && first.Devices[2].Fill < ring.GetStatus().Devices[2].Fill);
+
+        await ring.SetWeightAsync(2, 0, CancellationToken.None);
+        await FollowedAsync(d => d.LiveBytes == 0 || d.Device != 2);
+        Assert.True(ring.Plan(2, 1).Duration > TimeSpan.Zero);
+        Assert.Equal(TimeSpan.Zero, ring.Plan(2, 0).Duration);
+    }
+
+    [Fact]
     public async Task A_drained_device_gets_its_share_back_with_its_weight()
     {
         await PutAsync();

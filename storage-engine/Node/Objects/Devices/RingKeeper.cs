@@ -10,7 +10,8 @@ namespace Nephos.Node.Objects.Devices;
 /// full check has seen every copy of the one before in its place. So of a partition never two replicas are on their way at once.
 /// </summary>
 internal sealed class RingKeeper(
-    DeviceSet devices, Upkeep upkeep, StorageCluster cluster, IReadOnlyList<RingDevice> configured, IConfigurationMaster master, RingWeights weights) : IObjectRing
+    DeviceSet devices, Upkeep upkeep, StorageCluster cluster, IReadOnlyList<RingDevice> configured, IConfigurationMaster master, RingWeights weights,
+    RepairForecast forecast) : IObjectRing
 {
     public const string RingName = "objects/ring";
     private const string PowerName = "objects/partition-power";
@@ -27,7 +28,7 @@ internal sealed class RingKeeper(
     {
         var (ring, wanted) = (devices.Ring, Wanted());
         var (moved, _, _) = Follow(ring, wanted);
-        return new RingStatus(ring.Version, ring.PartitionCount, ring.ReplicaCount, moved, IsSettled, Describe(ring, wanted));
+        return new RingStatus(ring.Version, ring.PartitionCount, ring.ReplicaCount, moved, IsSettled, Describe(ring, wanted, Found()));
     }
 
     public RingPlan Plan(int device, double weight)
@@ -35,9 +36,16 @@ internal sealed class RingKeeper(
         var wanted = Change(device, weight).Apply(Known);
         var ring = devices.Ring;
         var (moved, steps, target) = Follow(ring, wanted);
-        var live = Describe(ring, Wanted()).Sum(d => d.LiveBytes);
-        var bytes = (long)(live / ((double)ring.PartitionCount * ring.ReplicaCount) * moved);
-        return new RingPlan(moved, bytes, steps, Describe(target, wanted));
+        var found = Found();
+        var share = 1.0 / ((double)ring.PartitionCount * ring.ReplicaCount);
+        var bytes = share * found.Values.Sum(d => d.LiveBytes);
+        var expected = target.CountsByDevice();
+        var then = found.ToDictionary(d => d.Key, d => (long)(bytes * expected.GetValueOrDefault(d.Key)) is var live
+            ? d.Value with { LiveBytes = live, UsedBytes = d.Value.UsedBytes - d.Value.LiveBytes + live }
+            : d.Value);
+        return new RingPlan(
+            moved, (long)(bytes * moved), steps, forecast.Expect(share * found.Values.Sum(d => d.Needles) * moved), SharedDomains(target), SharedDomains(ring),
+            Describe(target, wanted, then));
     }
 
     public Task SetWeightAsync(int device, double weight, CancellationToken cancellationToken) => StoreAsync(Change(device, weight), cancellationToken);
@@ -191,10 +199,33 @@ internal sealed class RingKeeper(
         }
     }
 
-    private System.Collections.Immutable.ImmutableArray<RingDeviceStatus> Describe(Ring ring, IReadOnlyList<RingDevice> wanted)
+    /// <summary>Partitions with two replicas in one domain, of the widest kind that there is more than one of.</summary>
+    private static int SharedDomains(Ring ring)
+    {
+        Func<RingDevice, object>[] kinds = [d => (d.Region, d.Zone), d => (d.Region, d.Zone, d.Node), d => d.Id];
+        var kind = kinds.First(k => k == kinds[^1] || ring.Devices.Select(k).Distinct().Count() > 1);
+        var domains = ring.Devices.ToDictionary(d => d.Id, kind);
+        var (primaries, shared) = (new int[ring.ReplicaCount], 0);
+        for (var partition = 0; partition < ring.PartitionCount; partition++)
+        {
+            ring.Primaries(partition, primaries);
+            shared += primaries.Select(d => domains[d]).Distinct().Count() < primaries.Length ? 1 : 0;
+        }
+
+        return shared;
+    }
+
+    private Dictionary<int, DeviceStatus> Found() => devices.GetStatus().ToDictionary(d => d.Id);
+
+    private static System.Collections.Immutable.ImmutableArray<RingDeviceStatus> Describe(
+        Ring ring, IReadOnlyList<RingDevice> wanted, Dictionary<int, DeviceStatus> found)
     {
         var counts = ring.CountsByDevice();
-        var live = devices.GetStatus().ToDictionary(d => d.Id, d => d.LiveBytes);
-        return [.. wanted.Select(d => new RingDeviceStatus(d.Id, d.Zone, d.Weight, counts.GetValueOrDefault(d.Id), live.GetValueOrDefault(d.Id)))];
+        return
+        [
+            .. wanted.Select(d => (Wanted: d, Status: found.GetValueOrDefault(d.Id))).Select(d => new RingDeviceStatus(
+                d.Wanted.Id, d.Wanted.Zone, d.Wanted.Weight, counts.GetValueOrDefault(d.Wanted.Id), d.Status?.LiveBytes ?? 0,
+                d.Status is { CapacityBytes: > 0 } status ? (double)status.UsedBytes / status.CapacityBytes : 0)),
+        ];
     }
 }

@@ -5,6 +5,7 @@ internal sealed class RepairForecast(TimeProvider time)
 {
     private static readonly TimeSpan Window = TimeSpan.FromMinutes(1);
     private readonly Queue<(long At, long Repaired)> _samples = new();
+    private double? _lastRate;
     private readonly Lock _gate = new();
 
     public void Note(long repaired)
@@ -16,6 +17,17 @@ internal sealed class RepairForecast(TimeProvider time)
             {
                 _samples.Dequeue();
             }
+
+            _lastRate = Rate() ?? _lastRate;
+        }
+    }
+
+    /// <summary>How long so many copies take, by the last minute in which any were made; null before the first.</summary>
+    public TimeSpan? Expect(double copies)
+    {
+        lock (_gate)
+        {
+            return copies == 0 ? TimeSpan.Zero : _lastRate is { } rate && copies / rate is var seconds && seconds < TimeSpan.MaxValue.TotalSeconds ? TimeSpan.FromSeconds(seconds) : null;
         }
     }
 
@@ -29,15 +41,21 @@ internal sealed class RepairForecast(TimeProvider time)
 
         lock (_gate)
         {
-            if (_samples.Count < 2)
-            {
-                return null;
-            }
-
-            var (first, last) = (_samples.First(), _samples.Last());
-            var seconds = time.GetElapsedTime(first.At, last.At).TotalSeconds;
-            var made = last.Repaired - first.Repaired;
-            return made > 0 && seconds > 0 ? TimeSpan.FromSeconds(atRisk * seconds / made) : null;
+            return Rate() is { } rate ? TimeSpan.FromSeconds(atRisk / rate) : null;
         }
+    }
+
+    /// <summary>Copies a second; null when none are being made.</summary>
+    private double? Rate()
+    {
+        if (_samples.Count < 2)
+        {
+            return null;
+        }
+
+        var (first, last) = (_samples.First(), _samples.Last());
+        var seconds = time.GetElapsedTime(first.At, last.At).TotalSeconds;
+        var made = last.Repaired - first.Repaired;
+        return made > 0 && seconds > 0 ? made / seconds : null;
     }
 }
