@@ -107,7 +107,8 @@ internal sealed class ReplicaLink(IBlockReplica replica, long repairSequence)
 }
 
 /// <summary>One thing to do at a replica: writes, content it lacks, or telling it what it holds now.</summary>
-internal readonly record struct LaneItem(WriteBatch? Batch, BlockRepair? Repair);
+/// <param name="IsWhole">When it is told what it holds: it lacks nothing that is not before this in the lane.</param>
+internal readonly record struct LaneItem(WriteBatch? Batch, BlockRepair? Repair, bool IsWhole = false);
 
 /// <summary>Content on its way to a replica that lacks it.</summary>
 internal sealed class BlockRepair(long offset, int length, nint data)

@@ -31,7 +31,7 @@ internal sealed partial class VolumeGroup
             if (!member.Unknown.TryFind(0, CompareBlocks, out block, out count) && !member.Dirty.TryFind(0, CopyBlocks, out block, out count))
             {
                 declare = true;
-                member.Link!.Lane.Enqueue(default);
+                member.Link!.Lane.Enqueue(new LaneItem(null, null, IsWhole: true));
             }
         }
         if (!declare) return RunRepairOf(member, block, count, buffer);

@@ -172,8 +172,8 @@ internal sealed partial class VolumeGroup : IDisposable
         }
         while (true)
         {
-            BlockRepair? repair = null;
-            var (count, resync) = (0, false);
+            LaneItem item = default;
+            var count = 0;
             lock (_gate)
             {
                 if (link.IsFull || member.Link != link || link.Lane.Count == 0)
@@ -183,12 +183,11 @@ internal sealed partial class VolumeGroup : IDisposable
                     return;
                 }
                 if (link.Lane.Peek().Batch is not null) count = Take(link);
-                else (_, repair) = link.Lane.Dequeue();
-                resync = count == 0 && repair is null;
+                else item = link.Lane.Dequeue();
             }
-            if (repair is not null) RunRepair(member, link, repair);
-            else if (resync) Begin(member, link);
-            else RunWrites(member, link, count);
+            if (count > 0) RunWrites(member, link, count);
+            else if (item.Repair is { } repair) RunRepair(member, link, repair);
+            else Begin(member, link, item.IsWhole);
         }
     }
 
@@ -313,7 +312,7 @@ internal sealed partial class VolumeGroup : IDisposable
             foreach (var batch in link.Taken) Miss(member, batch);
             link.Taken.Clear();
         }
-        foreach (var (batch, repair) in link.Lane)
+        foreach (var (batch, repair, _) in link.Lane)
         {
             if (batch is not null) Miss(member, batch);
             if (repair is not null) repair.IsDone = true;
@@ -416,8 +415,8 @@ internal sealed partial class VolumeGroup : IDisposable
         foreach (var member in _members)
         {
             if (member.Link is not { } link) continue;
-            // Where there is more of it, or less, that is mended.
-            if (member != reference && (isTaken || Math.Max(member.Written, link.FoundAt) > _acknowledged))
+            // Where there is more of it, or less, that is mended. What one in repair lacked was not brought to it where it was about to be written over.
+            if (member != reference && (isTaken || member.State == MemberState.Repairing || Math.Max(member.Written, link.FoundAt) > _acknowledged))
             {
                 member.State = MemberState.Repairing;
                 foreach (var batch in _inFlight) member.Misses(batch.Span);
@@ -428,7 +427,7 @@ internal sealed partial class VolumeGroup : IDisposable
             link.WaitingBytes = 0;
             link.IsFull = false;
             link.BeginsAt = _barrier;
-            link.Lane.Enqueue(default);
+            link.Lane.Enqueue(new LaneItem(null, null, member.IsClean));
             if (!link.IsRunning) LaneWaits?.Invoke(member.Index);
             (member.Written, member.Joined) = (_acknowledged, _barrier);
         }
@@ -438,13 +437,13 @@ internal sealed partial class VolumeGroup : IDisposable
     }
 
     // Tells a replica what it holds now.
-    private void Begin(GroupMember member, ReplicaLink link)
+    private void Begin(GroupMember member, ReplicaLink link, bool isWhole)
     {
         VolumeHistory history;
         bool complete;
         lock (_gate)
         {
-            complete = member.State == MemberState.Complete || (member.State == MemberState.Repairing && member.IsClean);
+            complete = member.State == MemberState.Complete || (member.State == MemberState.Repairing && isWhole && member.IsClean);
             history = _history with { Sequence = Math.Max(member.Written, link.BeginsAt) };
         }
         var trouble = NotWithout;

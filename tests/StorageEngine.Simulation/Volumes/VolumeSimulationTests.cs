@@ -23,6 +23,11 @@ public sealed class VolumeSimulationTests
         Assert.True(acknowledged > 1000, $"{acknowledged} acknowledged");
     }
 
+    /// <summary>Writes that were given up for want of space had taken what a replica in repair lacked off its list.</summary>
+    [Theory]
+    [InlineData(303227)]
+    public void A_replica_in_repair_still_lacks_what_a_write_without_space_should_have_replaced(int seed) => VolumeSimulation.Run(seed);
+
     /// <summary>A replica that came back counted as complete although a write that it had missed was only written over by ones in flight, and then the power went.</summary>
     [Theory]
     [InlineData(302257)]
