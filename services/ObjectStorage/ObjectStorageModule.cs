@@ -19,6 +19,7 @@ public static class ObjectStorageModule
     {
         builder.Services.AddSingleton<BucketsGrpcService>();
         builder.Services.AddSingleton<ObjectsGrpcService>();
+        builder.Services.AddSingleton<ObjectChangesGrpcService>();
         builder.Services.AddNephosOptions<ObjectStorageOptions>(ObjectStorageOptions.Section);
         builder.Services.AddNephosClient<Identity.Tokens.TokensClient>("identity");
         builder.Services.AddSingleton<RateLimits>();
@@ -38,6 +39,7 @@ public static class ObjectStorageModule
     {
         app.MapGrpcService<BucketsGrpcService>();
         app.MapGrpcService<ObjectsGrpcService>();
+        app.MapGrpcService<ObjectChangesGrpcService>();
         app.Services.GetRequiredService<SwiftFace>().Map(app);
         var s3 = app.Services.GetRequiredService<S3Face>();
         app.MapWhen(s3.Takes, branch => branch.Run(s3.HandleAsync));

@@ -101,7 +101,13 @@ internal sealed class BucketsGrpcService(IObjectEngine engine, TimeProvider time
                 },
                 "quota_bytes" => current with { Quota = current.Quota with { BytesMax = Limit(path, wanted.QuotaBytes) } },
                 "quota_objects" => current with { Quota = current.Quota with { ObjectsMax = Limit(path, wanted.QuotaObjects) } },
-                _ => throw Faults.Invalid("update_mask", $"'{path}' cannot be changed; metadata, versioning, quota_bytes and quota_objects can"),
+                "changes_kept" => current with
+                {
+                    ChangesKept = wanted.ChangesKept is >= 0 and <= ObjectLimits.ChangesKeptMax
+                        ? wanted.ChangesKept
+                        : throw Faults.Invalid(path, $"must be 0 to {ObjectLimits.ChangesKeptMax}"),
+                },
+                _ => throw Faults.Invalid("update_mask", $"'{path}' cannot be changed; metadata, versioning, quota_bytes, quota_objects and changes_kept can"),
             };
         }
         return current;

@@ -44,6 +44,7 @@ internal static class ObjectMapping
             },
             QuotaBytes = record.Quota.BytesMax ?? 0,
             QuotaObjects = record.Quota.ObjectsMax ?? 0,
+            ChangesKept = record.ChangesKept,
         };
         foreach (var (name, value) in record.Metadata.Where(pair => pair.Key.StartsWith(Buckets.BucketMetadata.UserPrefix, StringComparison.Ordinal)))
         {

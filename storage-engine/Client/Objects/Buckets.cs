@@ -53,6 +53,9 @@ public sealed record BucketRecord
     /// <summary>Settings that only the faces understand: ACLs, policies, CORS, tags, headers. Names are ordinal.</summary>
     public ImmutableSortedDictionary<string, string> Metadata { get; init; } = RecordMetadata.Empty;
 
+    /// <summary>So many of the last changes of its objects can be read, up to <see cref="ObjectLimits.ChangesKeptMax"/>; 0 keeps none and costs nothing.</summary>
+    public int ChangesKept { get; init; }
+
     /// <summary>Grows with each change of the settings.</summary>
     public ulong Generation { get; init; }
 

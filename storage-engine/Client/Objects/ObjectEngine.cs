@@ -75,6 +75,7 @@ public static class ObjectLimits
 
     /// <summary>Rows of one listing page.</summary>
     public const int ListLimitMax = 10_000;
+    public const int ChangesKeptMax = 100_000;
 
     /// <summary>Part numbers are 1 to this.</summary>
     public const int PartNumberMax = 10_000;

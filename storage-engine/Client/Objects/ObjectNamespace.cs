@@ -82,6 +82,9 @@ public interface IObjectNamespace
 
     ValueTask<Outcome<ObjectPage>> ListObjectsAsync(ListObjects request, CancellationToken cancellationToken);
 
+    /// <summary>The changes of a bucket that keeps them (<see cref="BucketRecord.ChangesKept"/>).</summary>
+    ValueTask<Outcome<ChangePage>> ListChangesAsync(ListChanges request, CancellationToken cancellationToken);
+
     // Multipart uploads.
 
     ValueTask<Outcome<UploadRecord>> StartUploadAsync(StartUpload request, CancellationToken cancellationToken);

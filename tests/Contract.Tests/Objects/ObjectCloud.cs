@@ -5,10 +5,12 @@ using System.Text;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using Grpc.Net.Client;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -42,6 +44,7 @@ public class ObjectCloud : IAsyncLifetime
     private readonly string _folder = Path.Combine(Path.GetTempPath(), $"nephos-objects-{Guid.NewGuid():N}");
     private ObjectEngine _engine = null!;
     private WebApplication _app = null!;
+    private GrpcChannel _grpc = null!;
 
     /// <summary>The clock of the faces; the engine underneath has the real one.</summary>
     public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 5, 6, 7, 8, 9, TimeSpan.Zero));
@@ -50,6 +53,8 @@ public class ObjectCloud : IAsyncLifetime
     protected virtual TimeProvider FaceTime => Time;
 
     public HttpClient Http { get; private set; } = null!;
+
+    public CallInvoker Grpc => _grpc.CreateCallInvoker();
 
     public IObjectEngine Engine => _engine;
 
@@ -95,12 +100,14 @@ public class ObjectCloud : IAsyncLifetime
             kestrel.Limits.MaxRequestHeaderCount = 300;
             kestrel.Limits.MaxRequestLineSize = 32 * 1024;
             kestrel.Listen(IPAddress.Loopback, 0);
+            kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2);
         });
         builder.Services.AddSingleton<IObjectEngine>(_engine);
         builder.Services.AddSingleton(new NephosOptions { StateDirectory = Folder });
         builder.Services.AddSingleton(FaceTime);
         builder.Services.AddRouting();
-        builder.Services.AddGrpc();
+        builder.Services.AddGrpc(grpc => grpc.Interceptors.Add<OperationInterceptor>());
+        builder.Services.AddSingleton<OperationInterceptor>();
         builder.Services.AddSingleton<ServiceChannels>();
         builder.Services.AddSingleton<ServiceCalls>();
         builder.Services.AddSingleton<ITokenVerifier, Tokens>();
@@ -113,7 +120,9 @@ public class ObjectCloud : IAsyncLifetime
         _app.UseRouting();
         _app.MapObjectStorage();
         await _app.StartAsync();
-        var address = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+        var addresses = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.ToList();
+        var address = addresses[0];
+        _grpc = GrpcChannel.ForAddress(addresses[1]);
         Address = IPEndPoint.Parse(new Uri(address).Authority);
         Http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false, RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8, ResponseHeaderEncodingSelector = (_, _) => Encoding.UTF8 }) { BaseAddress = new Uri(address) };
     }
@@ -121,6 +130,7 @@ public class ObjectCloud : IAsyncLifetime
     public virtual async Task DisposeAsync()
     {
         Http.Dispose();
+        _grpc.Dispose();
         await _app.DisposeAsync();
         await _engine.DisposeAsync();
         Directory.Delete(Folder, recursive: true);

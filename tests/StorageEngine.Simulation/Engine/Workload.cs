@@ -96,7 +96,7 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
         {
             try
             {
-                var created = await engine.Namespace.CreateBucketAsync(new BucketRecord { Name = bucket }, CancellationToken.None);
+                var created = await engine.Namespace.CreateBucketAsync(new BucketRecord { Name = bucket, ChangesKept = 10_000 }, CancellationToken.None);
                 if (created.Status is EngineStatus.Ok or EngineStatus.BucketExists)
                 {
                     return;
@@ -161,9 +161,39 @@ internal sealed class Workload(SimulatedProcess process, IObjectEngine engine, C
         var bucket = await engine.Namespace.GetBucketAsync(name, CancellationToken.None);
         var owner = await engine.Namespace.GetAccountAsync(name.Account, CancellationToken.None);
         var counted = new Usage(page.Value!.Entries.Count, page.Value.Entries.Sum(e => e.Object!.SizeBytes), 0, 0);
+        await FollowAsync(name, page.Value.Entries.ToDictionary(e => e.Name, e => e.Object!.ETag));
         if (bucket.Value!.Usage != counted || owner.Value!.Usage != counted || owner.Value.Buckets != 1)
         {
             throw new SimulationException($"The bucket says {bucket.Value.Usage}, its account {owner.Value!.Usage}, and it holds {counted}.");
+        }
+    }
+
+    /// <summary>Whoever follows the changes from the first on knows what the bucket holds.</summary>
+    private async Task FollowAsync(BucketName bucket, Dictionary<string, string> listed)
+    {
+        var changes = (await engine.Namespace.ListChangesAsync(new ListChanges { Bucket = bucket, After = 1, Limit = 10_000 }, CancellationToken.None)).Value!;
+        var followed = new Dictionary<string, string>();
+        for (var n = 0; n < changes.Changes.Length; n++)
+        {
+            var change = changes.Changes[n];
+            if (change.Number != (ulong)n + 2)
+            {
+                throw new SimulationException($"Change {change.Number} of {bucket} comes where {n + 2} belongs.");
+            }
+
+            if (change.Kind == ChangeKind.Written)
+            {
+                followed[change.Key] = change.ETag;
+            }
+            else if (!followed.Remove(change.Key))
+            {
+                throw new SimulationException($"Change {change.Number} of {bucket} removes {change.Key}, which was not there.");
+            }
+        }
+
+        if (changes.Last != (ulong)changes.Changes.Length + 1 || followed.Count != listed.Count || followed.Except(listed).Any())
+        {
+            throw new SimulationException($"The changes of {bucket} up to {changes.Last} give {string.Join(' ', followed)}, and it holds {string.Join(' ', listed)}.");
         }
     }
 

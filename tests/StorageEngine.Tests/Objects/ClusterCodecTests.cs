@@ -109,7 +109,7 @@ public sealed class ClusterCodecTests
     public void Every_method_is_found_by_its_number()
     {
         Assert.Same(ShardMethods.GetAccount, ShardMethods.Find(ShardMethods.GetAccount.Number));
-        Assert.Same(ShardMethods.Import, ShardMethods.Find(ShardMethods.Import.Number));
-        Assert.Null(ShardMethods.Find((ushort)(ShardMethods.Import.Number + 1)));
+        Assert.Same(ShardMethods.ListChanges, ShardMethods.Find(ShardMethods.ListChanges.Number));
+        Assert.Null(ShardMethods.Find((ushort)(ShardMethods.ListChanges.Number + 1)));
     }
 }

@@ -128,6 +128,10 @@ internal sealed class InMemoryObjectNamespace : IObjectNamespace
             truncated, names.Count > 0 ? names[^1].Name : "", null);
     });
 
+    /// <summary>It keeps no changes, and says so.</summary>
+    public ValueTask<Outcome<ChangePage>> ListChangesAsync(ListChanges request, CancellationToken cancellationToken) => Locked<Outcome<ChangePage>>(() =>
+        _buckets.ContainsKey(request.Bucket) ? new ChangePage(0, Kept: 0, First: 1, Last: 0, []) : EngineStatus.NoSuchBucket);
+
     public ValueTask<Outcome<UploadRecord>> StartUploadAsync(StartUpload request, CancellationToken cancellationToken) => Locked<Outcome<UploadRecord>>(() =>
     {
         if (!_buckets.ContainsKey(request.Bucket))

@@ -106,7 +106,7 @@ internal sealed class ShardCopy(IndexShard source, ImmutableArray<ShardRange> ta
                 _shardOfBucket[Rows.ReadBucket(new BucketName(account, ""), value).Uid] = ShardOf(account);
                 await PutAsync(ShardOf(account), row);
                 break;
-            case RowKeys.UsageTable or RowKeys.InlineTable or RowKeys.UploadTable:
+            case RowKeys.UsageTable or RowKeys.InlineTable or RowKeys.UploadTable or RowKeys.ChangeTable:
                 await PutAsync(ShardOfBucket(key), row);
                 break;
             case RowKeys.ObjectTable:
@@ -191,7 +191,7 @@ internal sealed class ShardCopy(IndexShard source, ImmutableArray<ShardRange> ta
         : throw new InvalidDataException($"Shard {source.Number} has a row of bucket {BucketOf(key):x}, which it does not have.");
 
     private static bool HasBucket(byte[] key) => key[0] is RowKeys.UsageTable or RowKeys.InlineTable or RowKeys.UploadTable
-        or RowKeys.ObjectTable or RowKeys.ExtraTable or RowKeys.PartTable;
+        or RowKeys.ObjectTable or RowKeys.ExtraTable or RowKeys.PartTable or RowKeys.ChangeTable;
 
     private static ulong BucketOf(byte[] key) => BinaryPrimitives.ReadUInt64BigEndian(key.AsSpan(1));
 }

@@ -63,6 +63,7 @@ internal static class BucketOperations
         var created = bucket with { Uid = uid, Modified = bucket.Created, Generation = uid, Usage = default };
         rows.Put(RowKeys.Bucket(bucket.Name), Rows.WriteBucket(created));
         rows.Put(RowKeys.Usage(uid), Rows.WriteUsage(default, 0));
+        ChangeLog.Follow(rows, created, keptBefore: 0);
         CountBuckets(rows, account, 1);
         return created;
     }
@@ -81,6 +82,7 @@ internal static class BucketOperations
 
         var updated = bucket with { Uid = existing.Uid, Created = existing.Created, Generation = rows.NextSequence() };
         rows.Put(RowKeys.Bucket(bucket.Name), Rows.WriteBucket(updated));
+        ChangeLog.Follow(rows, updated, existing.ChangesKept);
         return updated with { Usage = Rows.ReadUsage(rows.Get(RowKeys.Usage(existing.Uid)), out _) };
     }
 
@@ -110,6 +112,7 @@ internal static class BucketOperations
             Release(rows, Rows.ReadPart(0, value).Payload, now);
         }
 
+        ChangeLog.Delete(rows, bucket);
         rows.Delete(RowKeys.Bucket(name));
         rows.Delete(RowKeys.Usage(bucket.Uid));
         CountBuckets(rows, name.Account, -1);

@@ -45,6 +45,9 @@ internal sealed class ClusterNamespace(ShardDirectory shards, BlobPins pins) : I
     public ValueTask<Outcome<ObjectPage>> ListObjectsAsync(ListObjects request, CancellationToken cancellationToken) =>
         CallAsync(request.Bucket.Account, ShardMethods.ListObjects, request, cancellationToken);
 
+    public ValueTask<Outcome<ChangePage>> ListChangesAsync(ListChanges request, CancellationToken cancellationToken) =>
+        CallAsync(request.Bucket.Account, ShardMethods.ListChanges, request, cancellationToken);
+
     public ValueTask<Outcome<UploadRecord>> StartUploadAsync(StartUpload request, CancellationToken cancellationToken) =>
         CallAsync(request.Bucket.Account, ShardMethods.StartUpload, request, cancellationToken);
 

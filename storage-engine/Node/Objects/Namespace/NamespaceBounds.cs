@@ -18,6 +18,14 @@ internal static class NamespaceBounds
         CheckName(bucket.Name, "bucket");
     }
 
+    public static void CheckBucket(BucketRecord bucket)
+    {
+        CheckBucket(bucket.Name);
+        CheckMetadata(bucket.Metadata);
+        ArgumentOutOfRangeException.ThrowIfNegative(bucket.ChangesKept);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(bucket.ChangesKept, ObjectLimits.ChangesKeptMax);
+    }
+
     public static void CheckName(string name, string what)
     {
         if (string.IsNullOrEmpty(name) || Encoding.UTF8.GetByteCount(name) > ObjectLimits.NameBytesMax)

@@ -24,6 +24,8 @@ namespace Nephos.Node.Objects.Namespace;
 [JsonSerializable(typeof(UpdateObject))]
 [JsonSerializable(typeof(DeleteObject))]
 [JsonSerializable(typeof(ListObjects))]
+[JsonSerializable(typeof(ListChanges))]
+[JsonSerializable(typeof(Outcome<ChangePage>))]
 [JsonSerializable(typeof(StartUpload))]
 [JsonSerializable(typeof(UploadQuery))]
 [JsonSerializable(typeof(PartWrite))]

@@ -49,6 +49,7 @@ internal static class ObjectOperations
         Write(rows, bucket, record, RowKeys.Current(bucket.Uid, record.Key));
         WriteInline(rows, bucket, record);
         BucketOperations.Count(rows, bucket, change);
+        ChangeLog.Note(rows, bucket, ChangeKind.Written, record, now);
         return record;
     }
 
@@ -85,6 +86,11 @@ internal static class ObjectOperations
         };
         rows.Delete(RowKeys.Extra(bucket.Uid, record.Version.Sequence));
         Write(rows, bucket, updated, rowKey);
+        if (updated is { IsLatest: true, IsDeleteMarker: false })
+        {
+            ChangeLog.Note(rows, bucket, ChangeKind.Written, updated, updated.Modified);
+        }
+
         return updated;
     }
 
@@ -151,6 +157,11 @@ internal static class ObjectOperations
         }
 
         var existed = current is { IsDeleteMarker: false };
+        if (existed)
+        {
+            ChangeLog.Note(rows, bucket, ChangeKind.Removed, current!, request.Now);
+        }
+
         if (bucket.Versioning == BucketVersioning.Off)
         {
             if (current is null)
@@ -194,15 +205,26 @@ internal static class ObjectOperations
         }
 
         var change = Remove(rows, bucket, record, rowKey, request.Now);
+        ObjectSummary? after = null;
         if (record.IsLatest && Older(rows, bucket.Uid, request.Key).FirstOrDefault() is { Key: not null } next)
         {
             // The next older version becomes the current one.
             rows.Delete(next.Key);
             rows.Put(RowKeys.Current(bucket.Uid, request.Key), next.Value);
             var promoted = Rows.ReadSummary(request.Key, next.Value, isLatest: true);
+            after = promoted.IsDeleteMarker ? null : promoted;
             change = promoted.IsDeleteMarker
                 ? change
                 : Add(change, objects: 1, bytes: promoted.SizeBytes, noncurrent: -1, noncurrentBytes: -promoted.SizeBytes);
+        }
+
+        if (after is not null)
+        {
+            ChangeLog.Note(rows, bucket, ChangeKind.Written, after, request.Now);
+        }
+        else if (record is { IsLatest: true, IsDeleteMarker: false })
+        {
+            ChangeLog.Note(rows, bucket, ChangeKind.Removed, record, request.Now);
         }
 
         BucketOperations.Count(rows, bucket, change);

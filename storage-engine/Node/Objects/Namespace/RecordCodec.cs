@@ -91,6 +91,9 @@ internal ref struct RecordReader
         }
     }
 
+    /// <summary>Nothing follows: what later versions write behind it is not there.</summary>
+    public readonly bool IsAtEnd => _bytes.IsEmpty;
+
     public byte Byte()
     {
         return Take(1)[0];

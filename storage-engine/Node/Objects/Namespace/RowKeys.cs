@@ -19,6 +19,7 @@ namespace Nephos.Node.Objects.Namespace;
 /// i uid, sequence                    inline payload
 /// u uid, key, upload id              an upload
 /// p uid, upload id, number           a part
+/// f uid, number                      a change of an object, when the bucket keeps them; of number 0, which numbers there are
 /// r placement hash, blob             a blob that is referred to
 /// g sequence                         blobs released by one operation, until they are removed everywhere
 /// t milliseconds, sequence           what expires then
@@ -31,6 +32,7 @@ internal static class RowKeys
 {
     public const byte AccountTable = (byte)'a', AccountUsageTable = (byte)'A', BucketTable = (byte)'b', UsageTable = (byte)'c';
     public const byte ObjectTable = (byte)'o', ExtraTable = (byte)'x', InlineTable = (byte)'i', UploadTable = (byte)'u', PartTable = (byte)'p';
+    public const byte ChangeTable = (byte)'f';
     public const byte ReferenceTable = (byte)'r', ReleasedTable = (byte)'g', ExpiryTable = (byte)'t', SequenceTable = (byte)'n', CondemnedTable = (byte)'d', ClosedTable = (byte)'m';
 
     /// <summary>Bytes behind the terminator of an object's key.</summary>
@@ -56,6 +58,8 @@ internal static class RowKeys
     public static byte[] Extra(ulong bucket, ulong sequence) => new KeyBuilder(ExtraTable).Number(bucket).Number(sequence).ToArray();
 
     public static byte[] Inline(ulong bucket, ulong sequence) => new KeyBuilder(InlineTable).Number(bucket).Number(sequence).ToArray();
+
+    public static byte[] Change(ulong bucket, ulong number) => new KeyBuilder(ChangeTable).Number(bucket).Number(number).ToArray();
 
     public static byte[] Upload(ulong bucket, string key, UploadId upload) =>
         new KeyBuilder(UploadTable).Number(bucket).Text(key).Text(upload.Value).ToArray();

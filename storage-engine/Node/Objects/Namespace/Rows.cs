@@ -83,6 +83,11 @@ internal static class Rows
         WriteQuota(row, bucket.Quota);
         row.Map(bucket.Metadata);
         row.Number(bucket.Generation);
+        if (bucket.ChangesKept > 0)
+        {
+            row.Number((ulong)bucket.ChangesKept);
+        }
+
         return row.ToArray();
     }
 
@@ -100,6 +105,7 @@ internal static class Rows
             Quota = ReadQuota(ref reader),
             Metadata = reader.Map(),
             Generation = reader.Number(),
+            ChangesKept = reader.IsAtEnd ? 0 : (int)reader.Number(),
         };
     }
 

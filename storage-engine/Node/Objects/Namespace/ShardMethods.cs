@@ -86,12 +86,15 @@ internal static class ShardMethods
     public static readonly ShardMethod<RowImport, bool> Import = new(
         First + 23, canRepeat: false, Json.RowImport, Json.Boolean, (t, r, _) => t.Names.ImportAsync(t.Shard, r.Rows));
 
+    public static readonly ShardMethod<ListChanges, Outcome<ChangePage>> ListChanges = new(
+        First + 24, canRepeat: true, Json.ListChanges, Json.OutcomeChangePage, (t, r, c) => t.Names.ListChangesAsync(r, c));
+
     private static readonly ShardMethod[] All =
     [
         GetAccount, UpdateAccount, DeleteAccount, CreateBucket, GetBucket, UpdateBucket, DeleteBucket, ListBuckets,
         PutObject, GetObject, UpdateObject, DeleteObject, ListObjects,
         StartUpload, GetUpload, PutPart, ListParts, CompleteUpload, AbortUpload, ListUploads,
-        FindReference, ListReferences, Condemn, Import,
+        FindReference, ListReferences, Condemn, Import, ListChanges,
     ];
 
     public static ShardMethod? Find(ushort number) => number >= First && number - First < All.Length ? All[number - First] : null;

@@ -50,6 +50,9 @@ internal readonly ref struct ShardReader(IndexDatabase database, uint group)
         return ObjectOperations.Find(rows, bucket.Uid, key, version, out _) is { } record ? record : EngineStatus.NoSuchVersion;
     }
 
+    public Outcome<ChangePage> Changes(ListChanges request) =>
+        Find(request.Bucket) is { } bucket ? ChangeLog.Read(database, group, bucket, request.After, request.Limit) : EngineStatus.NoSuchBucket;
+
     public Outcome<ObjectPage> Objects(ListObjects request)
     {
         if (Find(request.Bucket) is not { } bucket)

@@ -33,8 +33,7 @@ internal sealed class ShardedNamespace(
 
     public async ValueTask<Outcome<BucketRecord>> CreateBucketAsync(BucketRecord bucket, CancellationToken cancellationToken)
     {
-        CheckBucket(bucket.Name);
-        CheckMetadata(bucket.Metadata);
+        CheckBucket(bucket);
         return await WithRoom(ShardOf(bucket.Name.Account)).ExecuteAsync(rows => BucketOperations.Create(rows, bucket), cancellationToken);
     }
 
@@ -47,8 +46,7 @@ internal sealed class ShardedNamespace(
     public async ValueTask<Outcome<BucketRecord>> UpdateBucketAsync(
         BucketRecord bucket, ulong generation, CancellationToken cancellationToken)
     {
-        CheckBucket(bucket.Name);
-        CheckMetadata(bucket.Metadata);
+        CheckBucket(bucket);
         return await ShardOf(bucket.Name.Account).ExecuteAsync(
             rows => BucketOperations.Update(rows, bucket, generation), cancellationToken);
     }
@@ -65,6 +63,13 @@ internal sealed class ShardedNamespace(
         CheckName(request.Account, nameof(request.Account));
         CheckBounds(request.Limit, request.Prefix, request.Delimiter, request.Marker, request.EndMarker);
         return ShardOf(request.Account).QueryAsync((database, group) => new ShardReader(database, group).Buckets(request), cancellationToken);
+    }
+
+    public ValueTask<Outcome<ChangePage>> ListChangesAsync(ListChanges request, CancellationToken cancellationToken)
+    {
+        CheckBucket(request.Bucket);
+        CheckBounds(request.Limit);
+        return ShardOf(request.Bucket.Account).QueryAsync((database, group) => new ShardReader(database, group).Changes(request), cancellationToken);
     }
 
     public async ValueTask<Outcome<ObjectRecord>> PutObjectAsync(PutObject request, CancellationToken cancellationToken)
