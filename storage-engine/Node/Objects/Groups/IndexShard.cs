@@ -150,7 +150,7 @@ internal sealed partial class IndexShard : IAsyncDisposable
     public IndexShardStatus GetStatus()
     {
         var (writer, configuration) = (_writer, _configuration);
-        var state = writer?.State.ToString() ?? "Down";
+        var state = IsClosed ? "Closed" : writer?.State.ToString() ?? "Down";
         return new IndexShardStatus(
             Number, configuration?.Epoch ?? 0, writer?.Committed ?? 0, state, writer?.InSync ?? 0, configuration?.Members.Length ?? 0, _reason)
         {
