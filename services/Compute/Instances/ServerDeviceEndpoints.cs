@@ -85,6 +85,7 @@ internal static class ServerDeviceEndpoints
         {
             throw ComputeFaults.Refers("volumeId", $"Invalid input for field/attribute volumeId. Value: {(volumeId.Length > 64 ? volumeId[..64] : volumeId)}. It is not a 'uuid'");
         }
+        await MultiattachRule.CheckAsync(call, [volumeId]);
         var (details, disk) = await Service(call).AttachVolumeAsync(
             call.Operation, call.Route("id"), volumeId, fields.TextOrNull("device"), fields.Text("tag"), fields.Bool("delete_on_termination") ?? false,
             call.Cancelled);

@@ -29,6 +29,7 @@ internal static class ServerEndpoints
     {
         var body = await call.ReadJsonAsync();
         var wish = ServerRequests.ToWish(call, body, out var password, out var reservationOnly);
+        await MultiattachRule.CheckAsync(call, wish.Disks.Where(disk => disk.Source == DiskSource.Volume).Select(disk => disk.SourceId).OfType<string>());
         var made = await call.Service<InstanceCreation>().CreateAsync(call.Operation, wish, call.Cancelled);
         var first = made[0].Instance;
         if (reservationOnly)

@@ -217,6 +217,21 @@ public sealed class ServerRestTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_volume_for_several_servers_is_attached_from_version_2_60_on()
+    {
+        var id = await _cloud.CreateServerAsync();
+        var volume = _cloud.Volumes.AddVolume(ComputeWorld.Project);
+        _cloud.Volumes.Volumes[volume] = _cloud.Volumes.Volumes[volume] with { Multiattach = true };
+        var path = $"/v2.1/servers/{id}/os-volume_attachments";
+        JsonObject Body() => new() { ["volumeAttachment"] = new JsonObject { ["volumeId"] = volume } };
+
+        var refused = await _cloud.CallAsync("POST", path, Body(), version: "2.59");
+        ComputeCloud.Assert(refused, 400);
+        Assert.Equal("Multiattach volumes are only supported starting with compute API version 2.60.", (string)refused.Json["badRequest"]!["message"]!);
+        ComputeCloud.Assert(await _cloud.CallAsync("POST", path, Body(), version: "2.60"), 200);
+    }
+
+    [Fact]
     public async Task Interfaces_are_plugged_in_with_their_address_at_once_and_unplugged()
     {
         var id = await _cloud.CreateServerAsync();
