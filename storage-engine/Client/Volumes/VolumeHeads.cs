@@ -18,6 +18,7 @@ internal sealed partial class VolumeHeads : IVolumeHeads
     private readonly ManualResetEvent _leasePassed = new(false);
     private readonly Lock _gate = new();
     private readonly Dictionary<Guid, OpenHead> _open = [];
+    private readonly List<(VolumeHead Head, Task Task)> _leaving = [];
     private readonly IReplicaConnector _connector;
     private readonly TimeProvider _time;
     private readonly ILogger<VolumeHeads> _logger;
@@ -124,15 +125,51 @@ internal sealed partial class VolumeHeads : IVolumeHeads
         }
     }
 
+    // What is in hand is finished, unless it waits for replicas that may never come.
     private void Close(OpenHead open)
     {
-        var shared = OpenOn(open.Head).Count > 1;
-        // What is in hand is finished, unless it waits for replicas that may never come. What others wait for is not given up.
-        using (new Timer(_ => open.Head.GiveUpWaiting(), null, shared ? Timeout.InfiniteTimeSpan : CloseGrace, Timeout.InfiniteTimeSpan)) open.Server.Dispose();
-        lock (_gate) _open.Remove(open.Volume.AttachmentId);
-        if (!open.Head.Fenced && open.Head.Flush() is var status and not ReplicaStatus.Ok) LogFlushFailed(open.Volume.VolumeId, status);
-        if (!shared) open.Head.Dispose();
+        if (OpenOn(open.Head).Count > 1) Leave(open);
+        else CloseLast(open);
         LogClosed(open.Volume.VolumeId, open.Volume.AttachmentId);
+    }
+
+    // Others use the head: what waits for replicas is not given up, and not waited for. It is not answered to anybody.
+    private void Leave(OpenHead open)
+    {
+        var leaving = Task.Run(() =>
+        {
+            open.Server.Dispose();
+            Flush(open);
+        });
+        lock (_gate)
+        {
+            _open.Remove(open.Volume.AttachmentId);
+            _leaving.RemoveAll(earlier => earlier.Task.IsCompleted);
+            _leaving.Add((open.Head, leaving));
+        }
+        leaving.Wait(CloseGrace);
+    }
+
+    private void CloseLast(OpenHead open)
+    {
+        using (new Timer(_ => open.Head.GiveUpWaiting(), null, CloseGrace, Timeout.InfiniteTimeSpan))
+        {
+            open.Server.Dispose();
+            Task[] leaving;
+            lock (_gate)
+            {
+                _open.Remove(open.Volume.AttachmentId);
+                leaving = [.. _leaving.Where(earlier => earlier.Head == open.Head).Select(earlier => earlier.Task)];
+            }
+            Task.WaitAll(leaving);
+            Flush(open);
+        }
+        open.Head.Dispose();
+    }
+
+    private void Flush(OpenHead open)
+    {
+        if (!open.Head.Fenced && open.Head.Flush() is var status and not ReplicaStatus.Ok) LogFlushFailed(open.Volume.VolumeId, status);
     }
 
     public void SetLimits(Guid attachmentId, VolumeLimits limits)

@@ -54,6 +54,36 @@ public sealed class SharedHeadTests
     }
 
     [Fact]
+    public async Task B36_The_end_of_one_attachment_does_not_wait_for_replicas_that_others_still_wait_for()
+    {
+        await using var volume = new ReplicatedVolume(Background);
+        var (one, two) = (await OpenAsync(volume, "one"), await OpenAsync(volume, "two"));
+        using var first = NbdTestClient.Connect(one.Path, "one");
+        using var second = NbdTestClient.Connect(two.Path, "two");
+        Assert.Equal(0u, second.DoWrite(0, VolumeTesting.Pattern(0, 1, 1)));
+        foreach (var index in new[] { 0, 1 }) volume.Ways[index].IsCut = true;
+        first.SendRequest(NbdTestClient.Write, 0, 4096, payload: VolumeTesting.Pattern(0, 1, 3));
+        second.SendRequest(NbdTestClient.Write, 4096, 4096, payload: VolumeTesting.Pattern(1, 1, 4));
+        await volume.Heads.CloseAsync(one.Opened.AttachmentId, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(two.Opened.AttachmentId, volume.Heads.List().Single().AttachmentId);
+        foreach (var index in new[] { 0, 1 }) volume.Ways[index].IsCut = false;
+        Assert.Equal(0u, second.ReceiveChunk().Error);
+        Assert.Equal(VolumeTesting.Pattern(1, 1, 4), second.DoRead(4096, 4096));
+    }
+
+    [Fact]
+    public async Task Closing_with_writes_that_can_not_become_durable_does_not_wait_for_ever()
+    {
+        await using var volume = new ReplicatedVolume(Background);
+        var (opened, path) = await OpenAsync(volume, "one");
+        using var client = NbdTestClient.Connect(path, "one");
+        Assert.Equal(0u, client.DoWrite(0, VolumeTesting.Pattern(0, 1, 1)));
+        foreach (var index in new[] { 0, 1 }) volume.Ways[index].IsCut = true;
+        await volume.Heads.CloseAsync(opened.AttachmentId, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Empty(volume.Heads.List());
+    }
+
+    [Fact]
     public async Task B36_A_newer_epoch_ends_all_attachments_of_the_older_one()
     {
         await using var volume = new ReplicatedVolume(Background);
