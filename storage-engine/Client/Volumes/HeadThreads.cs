@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Nephos.Client.Nbd;
 
@@ -14,15 +15,21 @@ internal sealed partial class HeadThreads : IDisposable
 
     private readonly VolumeGroup _group;
     private readonly Func<int, IBlockReplica?> _connect;
+    private readonly RepairPace _pace;
     private readonly ILogger _logger;
     private readonly Signal[] _lanes;
     private readonly Signal[] _syncs;
     private readonly Signal _repairs = new();
     private readonly List<Thread> _threads = [];
 
-    public HeadThreads(VolumeGroup group, Func<int, IBlockReplica?> connect, ILogger logger)
+    /// <param name="group">Whose work they do.</param>
+    /// <param name="connect">Reaches a replica again; null when it can not be.</param>
+    /// <param name="pace">How repair gives way.</param>
+    /// <param name="logger">For what the replicas do.</param>
+    public HeadThreads(VolumeGroup group, Func<int, IBlockReplica?> connect, RepairPace pace, ILogger logger)
     {
         _group = group;
+        _pace = pace;
         _connect = connect;
         _logger = logger;
         _lanes = Make();
@@ -76,7 +83,11 @@ internal sealed partial class HeadThreads : IDisposable
             foreach (var index in _group.Absent)
                 if (!_repairs.IsEnded && _connect(index) is { } replica && _group.TryRejoin(index, replica)) LogRejoined(_group.VolumeId, _group.EndpointOf(index).DeviceId);
             var worked = false;
-            while (!_repairs.IsEnded && _group.RunRepairStep(buffer)) worked = true;
+            for (var began = Stopwatch.GetTimestamp(); !_repairs.IsEnded && _group.RunRepairStep(buffer); began = Stopwatch.GetTimestamp())
+            {
+                worked = true;
+                _repairs.Rest(_pace.RestAfter(Stopwatch.GetElapsedTime(began)));
+            }
             if (worked && _group.Status is var status && status.CompleteCount == _group.MemberCount)
                 LogRepaired(_group.VolumeId, status.RepairedBytes);
         }
@@ -113,6 +124,14 @@ internal sealed partial class HeadThreads : IDisposable
                 _value = Math.Max(_value, value);
                 Monitor.Pulse(_gate);
             }
+        }
+
+        // Without looking at the number; shorter when it is set or at the end.
+        public void Rest(TimeSpan time)
+        {
+            if (time <= TimeSpan.Zero) return;
+            lock (_gate)
+                if (!_ended) Monitor.Wait(_gate, time);
         }
 
         // 0 at the end.

@@ -31,7 +31,7 @@ internal sealed class VolumeHead : INbdContent, IDisposable
     {
         _group = group;
         _cipher = cipher;
-        _threads = new HeadThreads(group, connect, logger);
+        _threads = new HeadThreads(group, connect, new RepairPace(() => Volatile.Read(ref _readCount) + Volatile.Read(ref _writeCount)), logger);
     }
 
     public Guid VolumeId => _group.VolumeId;

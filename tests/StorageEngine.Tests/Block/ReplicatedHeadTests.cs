@@ -107,6 +107,26 @@ public sealed class ReplicatedHeadTests
     }
 
     [Fact]
+    public async Task B27_Sixteen_requests_of_one_connection_wait_for_the_replicas_together()
+    {
+        await using var volume = new ReplicatedVolume(Background);
+        using var client = await volume.AttachAsync(1);
+        var calls = 0;
+        volume.Ways[0].Answer = name =>
+        {
+            if (name == "write") Interlocked.Increment(ref calls);
+            return null;
+        };
+        foreach (var way in volume.Ways) way.Open.Reset();
+        var sent = Enumerable.Range(0, 16).Select(block => client.SendRequest(NbdTestClient.Write, (ulong)block * 4096, 4096, payload: VolumeTesting.Pattern(block, 1, 1))).ToList();
+        foreach (var way in volume.Ways) way.Open.Set();
+        var answered = sent.Select(_ => client.ReceiveChunk()).ToList();
+        Assert.All(answered, reply => Assert.Equal(0u, reply.Error));
+        Assert.Equal(sent, answered.Select(reply => reply.Cookie).Order());
+        Assert.InRange(calls, 1, 8);
+    }
+
+    [Fact]
     public async Task Snapshots_of_a_volume_that_is_written_are_the_same_at_all_replicas()
     {
         var options = new BlockDevicesOptions { Directories = [.. Enumerable.Range(0, 3).Select(_ => Path.Combine(Path.GetTempPath(), $"nephos-block-{Guid.NewGuid():n}"))], ReserveBytes = 0, SegmentBytes = 4 << 20 };
