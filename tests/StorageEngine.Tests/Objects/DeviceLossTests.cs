@@ -196,6 +196,19 @@ public sealed class DeviceLossTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task A_ring_is_not_settled_until_it_has_the_partitions_that_were_wished_for()
+    {
+        var ring = _fixture.Engine.Ring;
+        await _fixture.WaitUntilAsync(_ => ring.GetStatus().IsSettled, "a settled ring");
+        var before = ring.GetStatus().Partitions;
+
+        await ring.SetPartitionPowerAsync(7, CancellationToken.None);
+
+        await _fixture.WaitUntilAsync(_ => ring.GetStatus() is { IsSettled: true } status && (status.Partitions == 128 ? true : throw new InvalidOperationException($"Settled with {status.Partitions}.")), "the wished power");
+        Assert.True(before < 128);
+    }
+
     /// <summary>Tries until the answer is the wanted one: the engine looks at its devices from time to time.</summary>
     private static async Task WaitUntilAsync(bool isFull, Func<Task> attempt)
     {

@@ -21,6 +21,11 @@ internal sealed class RingKeeper(
     private const int PartitionPowerMax = 16;
     private volatile RingWeights _weights = weights;
 
+    private readonly Lock _gate = new();
+
+    /// <summary>The partition power that was wished for last; null when nobody did.</summary>
+    private PowerWish? _power;
+
     /// <summary>Health of the whole store, from whichever process keeps it.</summary>
     public KeeperReport? Report => upkeep.IsKeeper ? upkeep.Report : cluster.Peers.Select(p => p.Presence?.Keeper).FirstOrDefault(k => k is not null);
 
@@ -28,7 +33,8 @@ internal sealed class RingKeeper(
     {
         var (ring, wanted) = (devices.Ring, Wanted());
         var (moved, _, _) = Follow(ring, wanted);
-        return new RingStatus(ring.Version, ring.PartitionCount, ring.ReplicaCount, moved, IsSettled, Describe(ring, wanted, Found()));
+        var isSettled = IsSettled && (_power?.Power ?? ring.PartitionPower) == ring.PartitionPower;
+        return new RingStatus(ring.Version, ring.PartitionCount, ring.ReplicaCount, moved, isSettled, Describe(ring, wanted, Found()));
     }
 
     public RingPlan Plan(int device, double weight)
@@ -69,10 +75,9 @@ internal sealed class RingKeeper(
         }
 
         var stored = await master.ReadAsync(PowerName, cancellationToken);
-        if (await master.CompareAndSwapAsync(PowerName, stored?.Version ?? 0, new[] { (byte)partitionPower }, cancellationToken) is null)
-        {
-            throw new ObjectEngineException(EngineFailure.Unavailable, "The partition power was changed at the same time; try again.");
-        }
+        var version = await master.CompareAndSwapAsync(PowerName, stored?.Version ?? 0, new[] { (byte)partitionPower }, cancellationToken)
+            ?? throw new ObjectEngineException(EngineFailure.Unavailable, "The partition power was changed at the same time; try again.");
+        Note(new PowerWish(version, partitionPower));
     }
 
     public Task AddAsync(int device, double weight, CancellationToken cancellationToken) => Known.Any(d => d.Id == device)
@@ -85,6 +90,11 @@ internal sealed class RingKeeper(
         if (!cluster.IsAlone)
         {
             await FollowAsync(cancellationToken);
+        }
+
+        if (await master.ReadAsync(PowerName, cancellationToken) is { } wish)
+        {
+            Note(new PowerWish(wish.Version, wish.Value.Span[0]));
         }
 
         if (upkeep.IsKeeper)
@@ -126,7 +136,7 @@ internal sealed class RingKeeper(
             return;
         }
 
-        var power = await master.ReadAsync(PowerName, cancellationToken) is { } wish ? wish.Value.Span[0] : ring.PartitionPower;
+        var power = _power?.Power ?? ring.PartitionPower;
         var next = power == ring.PartitionPower || anyGone ? RingBuilder.Rebalance(ring, wanted).Ring : RingPower.Step(ring, power).Ring;
         if (next.Version == ring.Version)
         {
@@ -144,6 +154,15 @@ internal sealed class RingKeeper(
         upkeep.WantCheck();
         devices.Follow(next);
         upkeep.WantCheck();
+    }
+
+    /// <summary>What was read first may be known last.</summary>
+    private void Note(PowerWish wish)
+    {
+        lock (_gate)
+        {
+            _power = _power is { } known && known.Version > wish.Version ? known : wish;
+        }
     }
 
     private bool IsSettled => Report is { LastFullCheck: not null, AtRisk: 0, Missing: 0 } && cluster.AllFollow(devices.Ring.Version);
@@ -228,4 +247,6 @@ internal sealed class RingKeeper(
                 d.Status is { CapacityBytes: > 0 } status ? (double)status.UsedBytes / status.CapacityBytes : 0)),
         ];
     }
+
+    private sealed record PowerWish(ulong Version, int Power);
 }
