@@ -70,7 +70,7 @@ internal sealed partial class VolumeHeads : IVolumeHeads
         }
         catch (VolumeHeadException e)
         {
-            LogUnreachable(e, volume.VolumeId, endpoint.DeviceId);
+            LogUnreachable(volume.VolumeId, endpoint.DeviceId, e.Message);
             return null;
         }
     }
@@ -230,8 +230,8 @@ internal sealed partial class VolumeHeads : IVolumeHeads
         _metrics.Dispose();
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The replica of volume {VolumeId} on device {DeviceId} can not be reached")]
-    private partial void LogUnreachable(Exception exception, Guid volumeId, string deviceId);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The replica of volume {VolumeId} on device {DeviceId} can not be reached: {Reason}")]
+    private partial void LogUnreachable(Guid volumeId, string deviceId, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Volume {VolumeId} is served for attachment {AttachmentId} at epoch {Epoch} on {SocketPath}")]
     private partial void LogOpened(Guid volumeId, Guid attachmentId, long epoch, string socketPath);

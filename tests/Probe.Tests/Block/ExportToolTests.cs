@@ -99,6 +99,19 @@ public sealed class ExportToolTests(ExportCloud cloud, ITestOutputHelper output)
     }
 
     [ToolFact("nbdinfo")]
+    public async Task B38_A_key_shared_beforehand_opens_no_export()
+    {
+        var volume = await cloud.CreateVolumeAsync();
+        var export = await cloud.ExportAsync(new Wire.CreateExportRequest { SnapshotId = await cloud.SnapshotAsync(volume) }, PathOf("right"));
+        await RunAsync("nbdinfo", "--size", Uri(export, PathOf("right")));
+        var keys = PathOf("keys.psk");
+        await File.WriteAllTextAsync(keys, $"guest:{Convert.ToHexStringLower(new byte[32])}\n");
+        var (code, said) = await ExportCloud.RunAsync("nbdinfo", "--size", $"nbds://guest@{export.Address}/{export.ExportName}?tls-psk-file={keys}");
+        Assert.True(code != 0, said);
+        Assert.Contains("TLS", said, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [ToolFact("nbdinfo")]
     public async Task B6_Nbdinfo_tells_exactly_what_was_written_between_two_snapshots()
     {
         var volume = await cloud.CreateVolumeAsync();
