@@ -49,21 +49,24 @@ internal static class BlockRoles
     private static void Add(WebApplicationBuilder builder, bool hasDevices)
     {
         builder.Services.TryAddSingleton<IConfigurationMaster, StateConfigurationMaster>();
+        var options = OptionsOf(builder);
         builder.AddBlockDevices(hasDevices, provider =>
         {
             var nephos = provider.GetRequiredService<NephosOptions>();
             return new BlockCluster(
-                nephos.NodeName, TransportOf(provider), hasDevices ? provider.GetRequiredService<BlockDevicesOptions>().AddressIn(nephos) : null);
+                nephos.NodeName, TransportOf(provider), hasDevices ? options.AddressIn(nephos) : null, options.DevicesAtFirst);
         });
     }
 
     private static SocketTransport TransportOf(IServiceProvider provider) =>
         new(StorageKey.ReadOrCreate(provider.GetRequiredService<NephosOptions>().SecretsDirectory), provider.GetRequiredService<TimeProvider>());
 
-    private static bool IsAlone(WebApplicationBuilder builder)
+    private static bool IsAlone(WebApplicationBuilder builder) => builder.HasRole(FrontRole) && OptionsOf(builder).Listen.Length == 0;
+
+    private static BlockDevicesOptions OptionsOf(WebApplicationBuilder builder)
     {
         var options = new BlockDevicesOptions();
         builder.Configuration.GetSection(BlockDevicesOptions.Section).Bind(options);
-        return builder.HasRole(FrontRole) && options.Listen.Length == 0;
+        return options;
     }
 }

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Nephos.Client.Transport;
+using Nephos.Client.Volumes;
 using Nephos.Hosting;
 
 namespace Nephos.Node.Block;
@@ -22,6 +23,10 @@ public sealed class BlockDevicesOptions
     /// <summary>The failure domain of the node.</summary>
     [Required(AllowEmptyStrings = false)]
     public string Zone { get; set; } = "nova";
+
+    /// <summary>A cloud of several storage processes waits for so many devices before it places anything on one.</summary>
+    [Range(1, 1000)]
+    public int DevicesAtFirst { get; set; } = ReplicaSet.Replicas;
 
     /// <summary>Bytes of one journal segment of a device that is made; never changes afterwards.</summary>
     [Range(1 << 20, 64 << 20)]

@@ -16,6 +16,7 @@ internal sealed partial class ReplicaSets(BlockNodes nodes, TimeProvider time, I
     {
         get
         {
+            if (!nodes.HasEnough) return [];
             IBlockDevice[] all = [.. nodes.Devices.OrderBy(device => device.Id)];
             if (all.Length < ReplicaSet.Replicas) return [.. all.Select(device => new[] { device })];
             var sets = all.Length == ReplicaSet.Replicas ? 1 : all.Length;

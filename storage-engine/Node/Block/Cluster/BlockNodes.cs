@@ -10,7 +10,8 @@ namespace Nephos.Node.Block.Cluster;
 /// <param name="Name">Of the process, which no other one has, also after a restart.</param>
 /// <param name="Transport">The way to the others.</param>
 /// <param name="Listen">Where they reach it; null when it has no devices and only uses the others.</param>
-public sealed record BlockCluster(string Name, IStorageTransport Transport, StorageAddress? Listen);
+/// <param name="DevicesAtFirst">Until so many devices are known nothing is placed, so that what comes first has all its replicas too.</param>
+public sealed record BlockCluster(string Name, IStorageTransport Transport, StorageAddress? Listen, int DevicesAtFirst);
 
 /// <summary>The block devices of the cloud, as this process knows them: its own, and those of other processes.</summary>
 /// <param name="local">Null when it has none.</param>
@@ -33,6 +34,9 @@ internal sealed partial class BlockNodes(BlockDeviceSet? local, BlockCluster? cl
 
     /// <summary>All that are known, whether they can be used or not.</summary>
     public IEnumerable<IBlockDevice> Devices => Volatile.Read(ref _peers).Values.SelectMany(peer => peer.Devices).Concat<IBlockDevice>(_local);
+
+    /// <summary>Whether as many are known as something new is placed on.</summary>
+    public bool HasEnough => Devices.Count() >= (cluster?.DevicesAtFirst ?? 0);
 
     public IBlockDevice? Find(string deviceId) => Guid.TryParse(deviceId, out var id) ? Devices.FirstOrDefault(device => device.Id == id) : null;
 
