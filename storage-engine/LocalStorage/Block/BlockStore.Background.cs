@@ -70,8 +70,10 @@ public sealed partial class BlockStore
 
     /// <summary>Applies what is closed, merges and deletes layers, shrinks the cache. For tests without a background thread.</summary>
     /// <param name="drain">Ends the current segment first, so that the journal is empty afterwards.</param>
+    /// <exception cref="InvalidOperationException">The store does that itself, on a thread of its own.</exception>
     public void RunBackgroundStep(bool drain)
     {
+        if (_background is { } own && own != Thread.CurrentThread) throw new InvalidOperationException("The store has a background thread.");
         if (_journal.Failure is not null) return;
         _journal.PrepareSpare(always: drain);
         if (drain) lock (_journal.Gate) _journal.Close();

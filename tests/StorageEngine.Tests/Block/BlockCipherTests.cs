@@ -68,7 +68,7 @@ public sealed class BlockCipherTests
     [Fact]
     public async Task B39_Devices_of_an_encrypted_volume_have_ciphertext_only()
     {
-        await using var device = new NbdDevice();
+        await using var device = new NbdDevice(BlockDevice.Small with { SegmentBytes = 4 << 20 });
         device.Opened = device.Opened with { EncryptionKey = Key(64) };
         await device.Heads.OpenAsync(device.Opened, device.SocketPath, CancellationToken.None);
         var secret = "this must not be on any device"u8.ToArray();
